@@ -1,0 +1,1 @@
+"""Daybreak: an SDN controller for private clouds on stock Open vSwitch."""
