@@ -1,0 +1,151 @@
+"""data: what the clouds want: networks, subnets, ports.
+
+Addresses are text in canonical form (MAC in lower case with colons; IPv4 and IPv6 as `ipaddress` prints them),
+identities are text as the cloud sent them. `None` means that the cloud did not say, which is not the same as an empty
+value: the Neutron dialect leaves unset fields out of its answers.
+"""
+
+from typing import ClassVar
+
+import msgspec
+
+from daybreak.model.record import Record
+
+
+class Segment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One segment of a multi-segment network (Neutron API reference, "Networks multiple provider extension")."""
+
+    network_type: str | None = None
+    physical_network: str | None = None
+    segmentation_id: str | None = None
+
+
+class Network(Record, frozen=True, gc=False, omit_defaults=True):
+    """A layer-2 broadcast domain.
+
+    `network_type` is one of flat, vlan, vxlan, geneve, gre, local, or None (untyped: an overlay of Daybreak's
+    choice). `segmentation_id` is a decimal text (VLAN 1..4094, VNI 1..2^24-1), as clients read it back; None:
+    allocated. `mtu` is in bytes, the largest IP packet that a port may send.
+    """
+
+    kind: ClassVar[str] = "network"
+
+    id: str
+    tenant_id: str | None = None
+    project_id: str | None = None
+    name: str | None = None
+    admin_state_up: bool | None = None
+    status: str | None = None
+    shared: bool | None = None
+    external: bool | None = None
+    network_type: str | None = None
+    physical_network: str | None = None
+    segmentation_id: str | None = None
+    segments: tuple[Segment, ...] | None = None
+    vlan_transparent: bool | None = None
+    mtu: int | None = None
+    qos_policy_id: str | None = None
+    revision_number: int | None = None
+
+    @property
+    def key(self) -> str:
+        return self.id
+
+
+class AllocationPool(msgspec.Struct, frozen=True, gc=False):
+    """Addresses from `start` to `end`, both included."""
+
+    start: str
+    end: str
+
+
+class HostRoute(msgspec.Struct, frozen=True, gc=False):
+    """A route that DHCP hands to the VMs of a subnet."""
+
+    destination: str
+    nexthop: str
+
+
+class Subnet(Record, frozen=True, gc=False, omit_defaults=True):
+    """A block of addresses on a network. `cidr` has no host bits set."""
+
+    kind: ClassVar[str] = "subnet"
+
+    id: str
+    network_id: str
+    tenant_id: str | None = None
+    project_id: str | None = None
+    name: str | None = None
+    ip_version: int | None = None
+    cidr: str | None = None
+    gateway_ip: str | None = None
+    dns_nameservers: tuple[str, ...] | None = None
+    allocation_pools: tuple[AllocationPool, ...] | None = None
+    host_routes: tuple[HostRoute, ...] | None = None
+    enable_dhcp: bool | None = None
+    ipv6_address_mode: str | None = None
+    ipv6_ra_mode: str | None = None
+    revision_number: int | None = None
+
+    @property
+    def key(self) -> str:
+        return self.id
+
+
+class FixedIp(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One address of a port."""
+
+    ip_address: str
+    subnet_id: str | None = None
+
+
+class AddressPair(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A further source that a port may use. `ip_address` may be a prefix; no `mac_address` means the port's own."""
+
+    ip_address: str
+    mac_address: str | None = None
+
+
+class DhcpOption(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One of Neutron's extra_dhcp_opts."""
+
+    opt_name: str
+    opt_value: str | None = None
+    ip_version: int = 4
+
+
+class Port(Record, frozen=True, gc=False, omit_defaults=True):
+    """A VM's (or router's, or DHCP server's) connection to a network.
+
+    `host_id` is the host that the cloud binds the port to; None or "": any host may claim it.
+    `port_security_enabled` None counts as true, as in Neutron.
+    """
+
+    kind: ClassVar[str] = "port"
+
+    id: str
+    network_id: str
+    tenant_id: str | None = None
+    project_id: str | None = None
+    name: str | None = None
+    admin_state_up: bool | None = None
+    status: str | None = None
+    mac_address: str | None = None
+    fixed_ips: tuple[FixedIp, ...] | None = None
+    device_id: str | None = None
+    device_owner: str | None = None
+    security_groups: tuple[str, ...] | None = None
+    allowed_address_pairs: tuple[AddressPair, ...] | None = None
+    host_id: str | None = None
+    vnic_type: str | None = None
+    vif_type: str | None = None
+    profile: str | None = None
+    vif_details: tuple[tuple[str, str], ...] | None = None
+    extra_dhcp_opts: tuple[DhcpOption, ...] | None = None
+    port_security_enabled: bool | None = None
+    qos_policy_id: str | None = None
+    revision_number: int | None = None
+
+    @property
+    def key(self) -> str:
+        return self.id
