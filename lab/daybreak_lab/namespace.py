@@ -1,0 +1,114 @@
+"""io: one network namespace, made and named by a lab."""
+
+import ctypes
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daybreak_lab.process import MARK, LabError, run
+
+FOLDER = Path("/run/netns")
+CLONE_NEWNET = 0x40000000  # setns(2)
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A network namespace (ip-netns(8)) that carries its lab's mark: the alias of its loopback interface."""
+
+    name: str
+    directory: Path
+    """Where its lab keeps its state; this is also the mark that its processes carry."""
+
+    @property
+    def path(self) -> Path:
+        return FOLDER / self.name
+
+    @property
+    def inode(self) -> int:
+        return self.path.stat().st_ino
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def is_ours(self) -> bool:
+        """Whether it exists and was made by the lab of this directory."""
+        if not self.exists():
+            return False
+        links = json.loads(run("ip", "-n", self.name, "-j", "link", "show", "lo").stdout)
+        return bool(links[0].get("ifalias") == str(self.directory))
+
+    def create(self) -> None:
+        """Make it, with loopback up. Raises LabError if there is one of that name: it isn't ours to use."""
+        if self.exists():
+            raise LabError(f"network namespace {self.name} exists already and isn't this lab's")
+        run("ip", "netns", "add", self.name)
+        self.ip(f"link set lo alias {self.directory}", "link set lo up")
+
+    def delete(self) -> None:
+        if self.exists():
+            run("ip", "netns", "delete", self.name)
+
+    def ip(self, *commands: str) -> None:
+        """Run ip(8) commands in it, in one process."""
+        run("ip", "-n", self.name, "-batch", "-", stdin="\n".join(commands))
+
+    def sysctl(self, **values: int) -> None:
+        """Set net.* variables; dots of the name are double underscores: ipv4__ip_forward=1."""
+        with self.entered():
+            for name, value in values.items():
+                Path("/proc/sys/net", *name.split("__")).write_text(f"{value}\n")
+
+    def exec(
+        self, *argv: str, stdin: str | None = None, timeout: float = 60.0, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in it and wait for the end. Raises LabError as process.run does."""
+        return run(*self._argv(argv), stdin=stdin, env=self._environment, timeout=timeout, check=check)
+
+    def popen(self, *argv: str, **options: Any) -> subprocess.Popen[Any]:
+        """Start a command in it; the options are subprocess.Popen's. The lab ends it when it is torn down."""
+        environment = {**(options.pop("env", None) or os.environ), **self._environment}
+        return subprocess.Popen(self._argv(argv), env=environment, **options)
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Move the calling thread into it: sockets made inside belong to it for good. Don't await inside."""
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            there = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                _setns(there)
+            finally:
+                os.close(there)
+            try:
+                yield
+            finally:
+                _setns(home)
+        finally:
+            os.close(home)
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {MARK: str(self.directory)}
+
+    def _argv(self, argv: tuple[str, ...]) -> tuple[str, ...]:
+        # ip netns exec, not a bare setns: it also shows the namespace's own /sys/class/net, which ovs-vswitchd reads.
+        return ("ip", "netns", "exec", self.name, *argv)
+
+
+def _setns(descriptor: int) -> None:
+    if _libc.setns(descriptor, CLONE_NEWNET) != 0:
+        error = ctypes.get_errno()
+        raise LabError(f"can't enter the network namespace: {os.strerror(error)}")
+
+
+def find(prefix: str, directory: Path) -> list[Namespace]:
+    """The existing namespaces whose names start so."""
+    if not FOLDER.exists():
+        return []
+    return [Namespace(entry.name, directory) for entry in sorted(FOLDER.iterdir()) if entry.name.startswith(prefix)]
