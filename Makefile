@@ -1,0 +1,37 @@
+# Every target sets up what it needs. Root is needed by demo, test and bench, for network namespaces.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench constraints clean
+
+BIN := .venv/bin
+AS_ROOT := packaging/setup/as-root
+
+help: ## Show what there is (this list)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing: Debian packages, and Python packages into .venv
+	@packaging/setup/setup
+
+demo: setup ## Hypervisors, VMs and a controller on this machine; KEEP=1 leaves them running
+	@KEEP=$(KEEP) $(AS_ROOT) $(BIN)/python packaging/demo.py $(ARGS)
+
+test: setup ## All tests; ARGS="-k word" to choose, ARGS="-m 'not ovs'" for those without switches
+	@$(AS_ROOT) $(BIN)/pytest -q -p no:cacheprovider $(ARGS)
+
+check: setup ## Style, types, which part may import which, links in the documentation
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python packaging/check_links.py
+
+bench: setup ## All measurements; BENCH=bench/bench_x.py for one
+	@for each in $(or $(BENCH),$(sort $(wildcard bench/bench_*.py))); do \
+	    $(AS_ROOT) $(BIN)/python $$each $(ARGS) || exit; done
+
+constraints: ## Choose the newest Python packages that go together, into constraints.txt
+	@packaging/setup/constraints
+
+clean: ## Remove what setup and the tools made in this folder
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -prune -exec rm -rf {} +
