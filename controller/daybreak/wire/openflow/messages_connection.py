@@ -28,7 +28,7 @@ class Fixed(Struct, frozen=True):
 
     @classmethod
     def decode(cls, message: bytes) -> Self:
-        """Read the whole message; struct.error unless the body has just the right length."""
+        """Read the whole message (inside `messages.decode`); struct.error unless the body has just the right length."""
         return cls(*cls.LAYOUT.unpack(message[HEADER.size :]))
 
 

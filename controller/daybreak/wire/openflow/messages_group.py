@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from msgspec import Struct
 
-from daybreak.wire.openflow.messages_header import HEADER, Group, Port, Type, frame
+from daybreak.wire.openflow.messages_header import HEADER, Group, Port, Type, frame, reader
 
 
 class Command(IntEnum):
@@ -98,6 +98,7 @@ class GroupDescription(Struct, frozen=True):
 _GROUP_DESC: Final = struct.Struct(">HBxI")
 
 
+@reader
 def decode_groups(body: bytes) -> tuple[GroupDescription, ...]:
     """Read the body of an OFPMP_GROUP_DESC reply."""
     groups: list[GroupDescription] = []
@@ -197,6 +198,7 @@ class MeterConfig(Struct, frozen=True):
 _METER_CONFIG: Final = struct.Struct(">HHI")
 
 
+@reader
 def decode_meters(body: bytes) -> tuple[MeterConfig, ...]:
     """Read the body of an OFPMP_METER_CONFIG reply."""
     meters: list[MeterConfig] = []
@@ -232,6 +234,7 @@ _METER_STATS: Final = struct.Struct(">IH6xIQQII")
 _BAND_STATS: Final = struct.Struct(">QQ")
 
 
+@reader
 def decode_meter_stats(body: bytes) -> tuple[MeterStats, ...]:
     """Read the body of an OFPMP_METER reply."""
     meters: list[MeterStats] = []

@@ -6,8 +6,10 @@ Source: OpenFlow Switch Specification 1.3.5, section 7.1 and appendix A. All int
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from enum import IntEnum
-from typing import Final
+from functools import wraps
+from typing import Final, ParamSpec, TypeVar
 
 VERSION: Final = 0x04
 """The wire version of OpenFlow 1.3."""
@@ -24,6 +26,9 @@ NO_BUFFER: Final = 0xFFFFFFFF
 
 HEADER: Final = struct.Struct(">BBHI")
 """version, type, length, xid."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _XID: Final = struct.Struct(">I")
 
@@ -89,6 +94,19 @@ class Table(IntEnum):
     """OFPTT_*: the reserved table numbers."""
 
     ALL = 0xFF
+
+
+def reader(read: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a function that reads bytes: what is too short or too long for its layout is a ProtocolError."""
+
+    @wraps(read)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return read(*args, **kwargs)
+        except struct.error as reason:
+            raise ProtocolError(f"{read.__qualname__}: {reason}") from reason
+
+    return checked
 
 
 def frame(kind: int, body: bytes = b"", xid: int = 0) -> bytes:

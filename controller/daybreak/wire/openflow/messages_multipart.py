@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from msgspec import Struct
 
-from daybreak.wire.openflow.messages_header import HEADER, Group, Port, Table, Type, frame, xid_of
+from daybreak.wire.openflow.messages_header import HEADER, Group, Port, Table, Type, frame, reader, xid_of
 from daybreak.wire.openflow.messages_packet import MATCH_ALL, PORT, PortDescription, match_end
 
 EXPERIMENTER_KIND: Final = 0xFFFF
@@ -114,6 +114,7 @@ class FlowQuery(Struct, frozen=True):
         return head + self.match
 
     @classmethod
+    @reader
     def decode(cls, body: bytes) -> Self:
         """Read the body of either request."""
         end = match_end(body, _QUERY.size)
@@ -138,6 +139,7 @@ class Description(Struct, frozen=True):
         return _DESCRIPTION.pack(*(text.encode() for text in texts))
 
     @classmethod
+    @reader
     def decode(cls, body: bytes) -> Self:
         """Read the multipart body."""
         return cls(*(text.partition(b"\0")[0].decode(errors="replace") for text in _DESCRIPTION.unpack(body)))
@@ -158,6 +160,7 @@ class Aggregate(Struct, frozen=True):
         return _AGGREGATE.pack(self.packet_count, self.byte_count, self.flow_count)
 
     @classmethod
+    @reader
     def decode(cls, body: bytes) -> Self:
         """Read the multipart body."""
         return cls(*_AGGREGATE.unpack(body))
@@ -182,11 +185,13 @@ class TableStats(Struct, frozen=True):
 _TABLE: Final = struct.Struct(">B3xIQQ")
 
 
+@reader
 def decode_tables(body: bytes) -> tuple[TableStats, ...]:
-    """Read the body of an OFPMP_TABLE reply; struct.error unless it is a whole number of entries."""
+    """Read the body of an OFPMP_TABLE reply; ProtocolError unless it is a whole number of entries."""
     return tuple(TableStats(*entry) for entry in _TABLE.iter_unpack(body))
 
 
+@reader
 def decode_ports(body: bytes) -> tuple[PortDescription, ...]:
     """Read the body of an OFPMP_PORT_DESC reply."""
     if len(body) % PORT.size:
