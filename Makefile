@@ -22,7 +22,7 @@ check: setup ## Style, types, which part may import which, links in the document
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python packaging/check_links.py
 
 bench: setup ## All measurements; BENCH=bench/bench_x.py for one

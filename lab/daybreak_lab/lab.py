@@ -7,6 +7,7 @@ interface, processes carry it in their environment. Nothing is made in the root 
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -32,6 +33,8 @@ FABRIC, CONTROLLER = "fabric", "controller"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,23}")
 NODE = re.compile(r"[a-z0-9][a-z0-9-]{0,10}")  # part of a device's name, which is 15 characters at most
 
+_unnamed = itertools.count(1)
+
 
 @dataclass
 class HypervisorRecord:
@@ -46,9 +49,9 @@ class State:
     """What is kept about a lab, on disk, so that another process finds it and can clean up."""
 
     owner: tuple[int, int] | None = None
-    """(pid, start time) of the process that the lab ends with; None if it stays until `down`."""
+    """(pid, start time) of the process that it ends with; None if it stays until `down`."""
     namespaces: list[str] = field(default_factory=list)
-    """Written before each is made."""
+    """Their nodes' names; each is noted before its namespace is made."""
     hypervisors: list[HypervisorRecord] = field(default_factory=list)
     machines: list[MachineRecord] = field(default_factory=list)
     physical_networks: list[str] = field(default_factory=list)
@@ -75,13 +78,14 @@ class State:
 
 
 class Lab:
-    """A lab of a name of your choice; several live side by side.
+    """A lab of a name of your choice, by default one that no other process has; several live side by side.
 
-    As a context manager it is made on entering (leftovers of the same name are removed first) and torn down on leaving,
-    and if this process is killed, the next lab to be made removes it. `up`, `find` and `down` do the same in steps.
+    As a context manager it is made on entering and torn down on leaving. If this process is killed before, the next lab
+    to be made removes it. `up`, `keep`, `find` and `down` are the same in steps.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str | None = None) -> None:
+        name = name or f"p{os.getpid()}-{next(_unnamed)}"
         if not NAME.fullmatch(name):
             raise LabError(f"a lab's name is 1 to 24 of a–z, 0–9 and -, not {name!r}")
         self.name = name
@@ -97,33 +101,37 @@ class Lab:
         """Where the hypervisors reach it."""
 
     def __enter__(self) -> "Lab":
-        self.up(keep=False)
+        self.up()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.down()
+        if self._state.owner is not None:
+            self.down()
 
     # making and finding
 
-    def up(self, keep: bool = True) -> None:
-        """Make the networks. With `keep` the lab outlives this process. Raises LabError if the name is in use."""
+    def up(self) -> None:
+        """Make the networks, and remove what killed processes left. Raises LabError if there is a lab of that name."""
         if os.geteuid() != 0:
             raise LabError("a lab needs root: it makes network namespaces")
         remove_abandoned()
         if self._path.exists():
-            state = State.read(self._path)
-            if state.owner is not None and state.owner[0] != os.getpid():
-                raise LabError(f"lab {self.name} is in use by process {state.owner[0]}")
-            self.down()
+            raise LabError(f"there is a lab {self.name}; remove it with: daybreak-lab down --name {self.name}")
+        self.down()
         self.directory.mkdir(parents=True, mode=0o700)
         pid = os.getpid()
-        self._state = State(owner=None if keep else (pid, started_at(pid) or 0))
+        self._state = State(owner=(pid, started_at(pid) or 0))
         self._save()
         try:
             self._make_networks()
         except BaseException:
             self.down()
             raise
+
+    def keep(self) -> None:
+        """Let it outlive this process, until somebody calls `down`."""
+        self._state.owner = None
+        self._save()
 
     @classmethod
     def find(cls, name: str) -> "Lab":
@@ -143,11 +151,7 @@ class Lab:
     def down(self) -> None:
         """Remove all that the lab made, whoever made it; nothing else. It may be run twice."""
         listed = State.read(self._path).namespaces if self._path.exists() else []
-        ours = [
-            found
-            for found in namespaces.find(self._namespace("").name, self.directory)
-            if found.name in listed or found.is_ours()
-        ]
+        ours = [found for found in namespaces.find(self.directory) if found.node in listed or found.is_ours()]
         inodes = {found.inode for found in ours}
         for pid in list(processes(self.directory, inodes)):
             end(pid, self.directory, inodes)
@@ -233,16 +237,16 @@ class Lab:
         if machine.record.at is not None:
             machine.unplug()
         machine.namespace.delete()
+        self._state.namespaces.remove(machine.name)
         self._state.machines.remove(machine.record)
         self._save()
         del self.machines[machine.name]
 
     def node(self, name: str) -> Namespace:
         """The namespace of a hypervisor, machine or physical network, of `controller` or `fabric`, by its name."""
-        found = self._namespace(name)
-        if found.name not in self._state.namespaces:
-            raise LabError(f"lab {self.name} has no {name}")
-        return found
+        if name not in self._state.namespaces:
+            raise LabError(f"lab {self.name} has no {name}; it has {', '.join(self._state.namespaces)}")
+        return self._namespace(name)
 
     # inside
 
@@ -254,7 +258,7 @@ class Lab:
         self._state.write(self._path)
 
     def _namespace(self, node: str) -> Namespace:
-        return Namespace(f"dbl-{self.name}-{node}", self.directory)
+        return Namespace(self.directory, node)
 
     def _claim(self, node: str) -> None:
         """Note that this namespace is about to be made by us, unless there is one."""
@@ -262,17 +266,13 @@ class Lab:
             raise LabError(f"a node's name is 1 to 11 of a–z, 0–9 and -, not {node!r}")
         namespace = self._namespace(node)
         if namespace.exists():
-            raise LabError(f"network namespace {namespace.name} exists already")
-        self._state.namespaces.append(namespace.name)
+            raise LabError(f"network namespace {namespace.name} exists already and isn't this lab's to make")
+        self._state.namespaces.append(node)
         self._save()
 
     def _make_networks(self) -> None:
-        for namespace in (self._fabric, self.controller_namespace):
-            self._state.namespaces.append(namespace.name)
-        if taken := [item for item in self._state.namespaces if Namespace(item, self.directory).exists()]:
-            self._state.namespaces.clear()
-            raise LabError(f"network namespace {taken[0]} exists already and isn't this lab's")
-        self._save()
+        for node in (FABRIC, CONTROLLER):
+            self._claim(node)
         self._fabric.create()
         silence(self._fabric)
         bridges = ("management", "underlay")
@@ -285,7 +285,7 @@ class Lab:
         self.controller_namespace.ip(f"address add {self.controller_address}/{PREFIX} dev management")
 
     def _switch(self, node: str) -> OpenVSwitch:
-        return OpenVSwitch(self._namespace(node), self.directory / node)
+        return OpenVSwitch(self._namespace(node))
 
     def _hypervisor(self, record: HypervisorRecord) -> Hypervisor:
         ovs = self._switch(record.name)

@@ -21,9 +21,19 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Namespace:
     """A network namespace (ip-netns(8)) that carries its lab's mark: the alias of its loopback interface."""
 
-    name: str
     directory: Path
-    """Where its lab keeps its state; this is also the mark that its processes carry."""
+    """Where its lab keeps its state, /run/daybreak-lab/LAB; this is also the mark of the lab's processes."""
+    node: str
+
+    @property
+    def name(self) -> str:
+        """What ip-netns(8) calls it."""
+        return f"dbl-{self.directory.name}-{self.node}"
+
+    @property
+    def home(self) -> Path:
+        """The node's files: database, sockets and logs of its Open vSwitch, if it has one."""
+        return self.directory / self.node
 
     @property
     def path(self) -> Path:
@@ -46,7 +56,7 @@ class Namespace:
     def create(self) -> None:
         """Make it, with loopback up. Raises LabError if there is one of that name: it isn't ours to use."""
         if self.exists():
-            raise LabError(f"network namespace {self.name} exists already and isn't this lab's")
+            raise LabError(f"network namespace {self.name} exists already")
         run("ip", "netns", "add", self.name)
         self.ip(f"link set lo alias {self.directory}", "link set lo up")
 
@@ -68,11 +78,11 @@ class Namespace:
         self, *argv: str, stdin: str | None = None, timeout: float = 60.0, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in it and wait for the end. Raises LabError as process.run does."""
-        return run(*self._argv(argv), stdin=stdin, env=self._environment, timeout=timeout, check=check)
+        return run(*self._argv(argv), stdin=stdin, env=self.environment, timeout=timeout, check=check)
 
     def popen(self, *argv: str, **options: Any) -> subprocess.Popen[Any]:
         """Start a command in it; the options are subprocess.Popen's. The lab ends it when it is torn down."""
-        environment = {**(options.pop("env", None) or os.environ), **self._environment}
+        environment = {**(options.pop("env", None) or os.environ), **self.environment}
         return subprocess.Popen(self._argv(argv), env=environment, **options)
 
     @contextmanager
@@ -93,8 +103,12 @@ class Namespace:
             os.close(home)
 
     @property
-    def _environment(self) -> dict[str, str]:
-        return {MARK: str(self.directory)}
+    def environment(self) -> dict[str, str]:
+        """What its processes know beside ours: whose they are, and which Open vSwitch is theirs (ovs-vsctl(8))."""
+        return {
+            MARK: str(self.directory),
+            **{f"OVS_{kind}DIR": str(self.home) for kind in ("RUN", "LOG", "DB", "SYSCONF")},
+        }
 
     def _argv(self, argv: tuple[str, ...]) -> tuple[str, ...]:
         # ip netns exec, not a bare setns: it also shows the namespace's own /sys/class/net, which ovs-vswitchd reads.
@@ -107,8 +121,8 @@ def _setns(descriptor: int) -> None:
         raise LabError(f"can't enter the network namespace: {os.strerror(error)}")
 
 
-def find(prefix: str, directory: Path) -> list[Namespace]:
-    """The existing namespaces whose names start so."""
-    if not FOLDER.exists():
-        return []
-    return [Namespace(entry.name, directory) for entry in sorted(FOLDER.iterdir()) if entry.name.startswith(prefix)]
+def find(directory: Path) -> list[Namespace]:
+    """The existing namespaces whose names are those of a lab; see is_ours."""
+    prefix = Namespace(directory, "").name
+    names = sorted(entry.name for entry in FOLDER.iterdir()) if FOLDER.exists() else []
+    return [Namespace(directory, name.removeprefix(prefix)) for name in names if name.startswith(prefix)]

@@ -15,11 +15,10 @@ QUIET = ("-vconsole:off", "-vsyslog:off", "-vfile:info")
 class OpenVSwitch:
     """The two daemons, their database, sockets and logs in one directory. They outlive this Python process."""
 
-    def __init__(self, namespace: Namespace, directory: Path) -> None:
+    def __init__(self, namespace: Namespace) -> None:
         self.namespace = namespace
-        self.directory = directory
-        self.socket = directory / "db.sock"
-        self._environment = {f"OVS_{kind}DIR": str(directory) for kind in ("RUN", "LOG", "DB", "SYSCONF")}
+        self.directory = namespace.home
+        self.socket = self.directory / "db.sock"
 
     def create(self) -> None:
         """Make an empty database. Raises LabError if Open vSwitch isn't installed."""
@@ -59,7 +58,7 @@ class OpenVSwitch:
 
     def vsctl(self, *args: str, timeout: float = 30.0) -> str:
         """ovs-vsctl(8) against this database; waits until ovs-vswitchd has applied it. Returns its output."""
-        return self._run("ovs-vsctl", f"--db=unix:{self.socket}", f"--timeout={timeout:.0f}", *args).stdout.strip()
+        return self._run("ovs-vsctl", f"--timeout={timeout:.0f}", *args).stdout.strip()
 
     def ofctl(self, *args: str, stdin: str | None = None) -> str:
         """ovs-ofctl(8) by the bridges' management sockets. Returns its output."""
@@ -75,7 +74,7 @@ class OpenVSwitch:
         wait_for(f"bridge {name} on {self.namespace.name}", socket.exists, timeout)
 
     def _run(self, *argv: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        return run(*argv, stdin=stdin, env=self._environment)
+        return run(*argv, stdin=stdin, env=self.namespace.environment)
 
     def _daemon(self, name: str, *args: str) -> None:
         if self.pid(name) is not None:
@@ -87,8 +86,7 @@ class OpenVSwitch:
             f"--log-file={self.directory / name}.log",
             *QUIET,
         )
-        settings = (f"{key}={value}" for key, value in self._environment.items())
-        self.namespace.exec("env", *settings, name, *args, *options)
+        self.namespace.exec(name, *args, *options)
 
     def _stop(self, daemon: str, kill: bool) -> None:
         pid = self.pid(daemon)
