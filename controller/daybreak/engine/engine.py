@@ -1,0 +1,354 @@
+"""rules: the incremental engine: records in, flows for topics out.
+
+The engine is fed whole transactions. It runs the rules whose root or reads changed, in the order of their ranks (a
+rule that reads a relation comes after all that contribute to it), so each runs once for each key and transaction;
+where a result is the same as before, the wave ends there. `recompute` does the same from nothing: what it gives must
+always equal what increments gave.
+
+It does no input or output and has no clock. A large wave is computed in slices: `feed` is a generator that pauses
+between them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, NamedTuple
+
+from daybreak.engine.memo import Memo, Topic
+from daybreak.engine.pipeline import Pipeline
+from daybreak.engine.rule import Relation, Rule
+from daybreak.engine.view import View, ordered
+from daybreak.model import Change, Record
+
+SLICE = 100
+"""Rule runs between two pauses of a wave: under a millisecond or two of work."""
+
+ALWAYS = ""
+"""The key of rules without a root."""
+
+
+class Wave(NamedTuple):
+    """What one transaction changed; what is there now is read from the engine (`topics`, `values`)."""
+
+    revision: int
+    flows: dict[Topic, set[bytes]]
+    facts: dict[Relation, set[str]]
+    runs: int
+
+
+class Conflict(NamedTuple):
+    """Two rules want the same table, priority and match in one topic: neither is sent."""
+
+    topic: str
+    key: bytes
+    cookies: tuple[int, ...]
+
+
+def ranked(rules: Iterable[Rule]) -> list[Rule]:
+    """The rules in an order in which every relation is complete before it is read; ties keep the order of declaration.
+
+    Raises ValueError when rules wait for each other in a circle.
+    """
+    rules = list(rules)
+    sorter: TopologicalSorter[Any] = TopologicalSorter()
+    for rule in rules:
+        sorter.add(rule)
+        for relation in rule.emits:
+            sorter.add(relation, rule)
+        for source in (*rule.reads, rule.root):
+            if isinstance(source, Relation):
+                sorter.add(rule, source)
+    try:
+        order = [node for node in sorter.static_order() if isinstance(node, Rule)]
+    except CycleError as error:
+        raise ValueError(f"rules wait for each other: {error.args[1]}") from None
+    for rank, rule in enumerate(order):
+        rule.rank = rank
+    return order
+
+
+def triples(facts: tuple[Any, ...]) -> set[tuple[Relation, str, Any]]:
+    """Contributions as memos hold them, one by one."""
+    return set(zip(facts[::3], facts[1::3], facts[2::3], strict=True))
+
+
+class Engine:
+    """Memoised rules over records. Not thread-safe; one per process."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self.rules = ranked(pipeline.rules)
+        self.revision = 0
+        self.records: dict[type[Record], dict[str, Record]] = defaultdict(dict)
+        self.relations: dict[Relation, dict[str, Any]] = defaultdict(dict)
+        self.topics: dict[str, Topic] = {}
+        self.memos: dict[int, Memo] = {}
+        self.failures: dict[int, Memo] = {}
+        self.conflicts: dict[tuple[Topic, bytes], dict[int, bytes]] = {}
+        self.runs = 0
+        self._view = View(self.records, self.relations)
+        self._readers: dict[Any, dict[str, set[Memo]]] = defaultdict(dict)
+        self._dirty: list[dict[str, None]] = [{} for _ in self.rules]
+        self._wakes: dict[Any, list[dict[str, None]]] = defaultdict(list)
+        for rule, dirty in zip(self.rules, self._dirty, strict=True):
+            for source in {rule.root, *rule.reads}:
+                self._wakes[source].append(dirty)
+            if rule.root is None:
+                dirty[ALWAYS] = None
+        self._changed_flows: dict[Topic, set[bytes]] = defaultdict(set)
+        self._changed_facts: dict[Relation, set[str]] = defaultdict(set)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def values(self, relation: Relation, key: str) -> tuple[Any, ...]:
+        """The values of a relation's key, sorted."""
+        values = self.relations[relation].get(key)
+        return () if values is None else ordered(values)
+
+    def conflicting(self) -> list[Conflict]:
+        """Flow keys that more than one rule claims; they are withheld."""
+        return [Conflict(topic.name, key, tuple(sorted(bodies))) for (topic, key), bodies in self.conflicts.items()]
+
+    def memo(self, rule: Rule, key: str) -> Memo | None:
+        """The memo of a rule's key, or None where it never ran."""
+        return self.memos.get(rule.cookie(key))
+
+    # -- feeding ------------------------------------------------------------------------------------------------------
+
+    def apply(self, revision: int, changes: Iterable[Change]) -> Wave:
+        """Feed one transaction and compute it to the end."""
+        wave = self.feed(revision, changes)
+        while True:
+            try:
+                next(wave)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+
+    def feed(self, revision: int, changes: Iterable[Change]) -> Generator[None, None, Wave]:
+        """Feed one transaction; pauses every SLICE runs, returns the wave.
+
+        Until it has returned, topics and relations are between two states: nobody may read them.
+        """
+        records = self.records
+        for kind, key, _old, new in changes:
+            table = records[kind]
+            if new is None:
+                table.pop(key, None)
+            else:
+                table[key] = new
+            self._touch(kind, key)
+        runs = self.runs
+        for rule, dirty in zip(self.rules, self._dirty, strict=True):
+            run = self._runner(rule)
+            pause = self.runs + SLICE
+            for key in list(dirty):
+                run(key)
+                if self.runs >= pause:
+                    pause = self.runs + SLICE
+                    yield
+            dirty.clear()
+        self.revision = revision
+        wave = Wave(revision, dict(self._changed_flows), dict(self._changed_facts), self.runs - runs)
+        self._changed_flows.clear()
+        self._changed_facts.clear()
+        return wave
+
+    def _touch(self, source: Any, key: str) -> None:
+        """Wake what has this row as its root or reads it under its own key, and the memos that noted a read of it."""
+        for dirty in self._wakes.get(source, ()):
+            dirty[key] = None
+        readers = self._readers[source].get(key)
+        if readers:
+            for memo in readers:
+                self._dirty[memo.rule.rank][memo.key] = None
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    def _runner(self, rule: Rule) -> Callable[[str], None]:
+        """A function that runs the rule for a key: what does not change between keys is looked up once."""
+        root = rule.root
+        function = rule.function
+        view = self._view
+        rows: Mapping[str, Any]
+        if root is None:
+            rows = {ALWAYS: view}
+        elif isinstance(root, Relation):
+            rows = self.relations[root]
+        else:
+            rows = self.records[root]
+        grouped = isinstance(root, Relation)
+        memos = self.memos
+
+        def run(key: str) -> None:
+            cookie = rule.cookie(key)
+            memo = memos.get(cookie)
+            row = rows.get(key)
+            if row is None:
+                if memo is not None:
+                    self._retract(memo)
+                return
+            self.runs += 1
+            if memo is None:
+                memo = memos[cookie] = Memo(rule, key, cookie)
+            elif memo.key != key or memo.rule is not rule:
+                raise RuntimeError(f"{rule}({key}) and {memo} have the same cookie {cookie:#x}")
+            view.key = key
+            noted: list[Any] = []
+            view.noted = noted
+            failure = None
+            try:
+                if grouped:
+                    outputs = list(function(key, ordered(row), view))
+                elif root is None:
+                    outputs = list(function(view))
+                else:
+                    outputs = list(function(row, view))
+                flows, facts = self._encode(memo, outputs)
+            except Exception as error:
+                flows, facts, failure = {}, (), f"{type(error).__name__}: {error}"
+            self._settle(memo, flows, facts, failure)
+            if memo.reads or noted:
+                self._note(memo, tuple(noted))
+
+        return run
+
+    def _encode(self, memo: Memo, outputs: list[Any]) -> tuple[dict[tuple[Topic, bytes], bytes], tuple[Any, ...]]:
+        """A rule's outputs as bytes: flows by (topic, key), and contributions (relation, key, value, relation, …)."""
+        prefix = memo.cookie.to_bytes(8, "big")
+        encoders = self.pipeline.encoders
+        topics = self.topics
+        flows: dict[tuple[Topic, bytes], bytes] = {}
+        facts: list[Any] = []
+        for output in outputs:
+            target, what, value = output
+            if type(target) is Relation:
+                facts += output
+                continue
+            topic = topics.get(target)
+            if topic is None:
+                topic = topics[target] = Topic(target)
+            key, instructions = encoders[what](*value)
+            body = prefix + instructions
+            if flows.setdefault((topic, key), body) != body:
+                raise ValueError(f"{memo.rule} yields two different flows of one match ({what.name})")
+        return flows, tuple(facts)
+
+    def _settle(
+        self, memo: Memo, flows: Mapping[tuple[Topic, bytes], bytes], facts: tuple[Any, ...], failure: str | None
+    ) -> None:
+        """Replace a memo's result; what is the same as before stays untouched."""
+        if memo.flows:
+            before = iter(memo.flows)
+            for topic, key in zip(before, before, strict=True):
+                if (topic, key) not in flows:
+                    self._withdraw(topic, key, memo.cookie)
+        for (topic, key), body in flows.items():
+            if topic.flows.get(key) != body:
+                self._offer(topic, key, body, memo.cookie)
+        memo.flows = tuple([part for pair in flows for part in pair])
+        if memo.facts != facts:
+            old, new = memo.facts, facts
+            memo.facts = facts
+            self._exchange(old, new)
+        if failure != memo.failure:
+            memo.failure = failure
+            if failure is None:
+                self.failures.pop(memo.cookie, None)
+            else:
+                self.failures[memo.cookie] = memo
+
+    def _exchange(self, old: tuple[Any, ...], new: tuple[Any, ...]) -> None:
+        """Take back the contributions of before and make those of now."""
+        before, after = triples(old), triples(new)
+        for relation, key, value in before - after:
+            self._take_back(relation, key, value)
+        for relation, key, value in after - before:
+            self._contribute(relation, key, value)
+
+    def _note(self, memo: Memo, noted: tuple[Any, ...]) -> None:
+        """Keep the index from rows to the memos that read them."""
+        if memo.reads == noted:
+            return
+        old = set(zip(memo.reads[::2], memo.reads[1::2], strict=True))
+        new = set(zip(noted[::2], noted[1::2], strict=True))
+        for source, key in old - new:
+            readers = self._readers[source][key]
+            readers.discard(memo)
+            if not readers:
+                del self._readers[source][key]
+        for source, key in new - old:
+            self._readers[source].setdefault(key, set()).add(memo)
+        memo.reads = noted
+
+    def _retract(self, memo: Memo) -> None:
+        """The memo's root is gone: so is all that followed from it."""
+        self._settle(memo, {}, (), None)
+        self._note(memo, ())
+        del self.memos[memo.cookie]
+
+    # -- flows --------------------------------------------------------------------------------------------------------
+
+    def _offer(self, topic: Topic, key: bytes, body: bytes, cookie: int) -> None:
+        """Put a flow in a topic, or, where another rule has one of the same key, withhold both."""
+        present = topic.flows.get(key)
+        if present is not None and present[:8] != body[:8]:
+            self.conflicts[topic, key] = {int.from_bytes(present[:8], "big"): present, cookie: body}
+            del topic.flows[key]
+        elif self.conflicts and (topic, key) in self.conflicts:
+            self.conflicts[topic, key][cookie] = body
+            return
+        else:
+            topic.flows[key] = body
+        self._changed_flows[topic].add(key)
+
+    def _withdraw(self, topic: Topic, key: bytes, cookie: int) -> None:
+        """Take a flow from a topic; the last of its rivals comes into its own."""
+        rivals = self.conflicts.get((topic, key))
+        if rivals is None:
+            del topic.flows[key]
+        else:
+            del rivals[cookie]
+            if len(rivals) > 1:
+                return
+            del self.conflicts[topic, key]
+            topic.flows[key] = next(iter(rivals.values()))
+        self._changed_flows[topic].add(key)
+
+    # -- relations ----------------------------------------------------------------------------------------------------
+
+    def _contribute(self, relation: Relation, key: str, value: Any) -> None:
+        """A value's first contribution wakes the readers. One value is kept as a tuple, several with their counts."""
+        rows = self.relations[relation]
+        values = rows.get(key)
+        if values is None:
+            rows[key] = (value,)
+        elif type(values) is tuple:
+            if values[0] == value:
+                rows[key] = {value: 2}
+                return
+            rows[key] = {values[0]: 1, value: 1}
+        elif value in values:
+            values[value] += 1
+            return
+        else:
+            values[value] = 1
+        self._changed_facts[relation].add(key)
+        self._touch(relation, key)
+
+    def _take_back(self, relation: Relation, key: str, value: Any) -> None:
+        """A value's last contribution wakes the readers."""
+        rows = self.relations[relation]
+        values = rows[key]
+        if type(values) is tuple:
+            del rows[key]
+        elif values[value] > 1:
+            values[value] -= 1
+            return
+        else:
+            del values[value]
+            if not values:
+                del rows[key]
+        self._changed_facts[relation].add(key)
+        self._touch(relation, key)

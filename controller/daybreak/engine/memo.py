@@ -1,0 +1,44 @@
+"""data: what the engine remembers of one rule's run for one key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from daybreak.engine.rule import Rule
+
+
+class Topic:
+    """Flows computed once for every switch that subscribes: key of a flow → its cookie and instructions."""
+
+    __slots__ = ("flows", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.flows: dict[bytes, bytes] = {}
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Memo:
+    """One rule's result for one key: the flows (topic, flow key, topic, flow key, …), contributions and noted reads.
+
+    `failure` is the reason why the key yields nothing, where the rule raised.
+    """
+
+    __slots__ = ("cookie", "facts", "failure", "flows", "key", "reads", "rule")
+
+    def __init__(self, rule: Rule, key: str, cookie: int) -> None:
+        self.rule = rule
+        self.key = key
+        self.cookie = cookie
+        self.flows: tuple[Any, ...] = ()
+        self.facts: tuple[Any, ...] = ()
+        self.reads: tuple[Any, ...] = ()
+        self.failure: str | None = None
+
+    def __repr__(self) -> str:
+        return f"{self.rule}({self.key})"
+
+    def __lt__(self, other: Memo) -> bool:
+        return (self.rule.rank, self.key) < (other.rule.rank, other.key)

@@ -1,0 +1,389 @@
+"""rules: switching inside a network, on one host and across tunnels.
+
+Every MAC is known from the model, so nothing is learned and nothing unknown is flooded. A unicast packet goes to its
+port or to the VTEP of the host where the port is located; broadcast and multicast go once to each host that has a
+port in the network, and there to each port. What came from a tunnel never goes back into one.
+"""
+
+from collections.abc import Iterator
+
+from daybreak.engine.pipeline import Register, Shape, Stage, Table, goto, load, resubmit
+from daybreak.engine.rule import Contradiction, Output, rule
+from daybreak.engine.view import View
+from daybreak.features.vocabulary import (
+    CANARY,
+    CAPABLE,
+    CLASSIFY,
+    DATAPATH,
+    ENCAP,
+    FABRIC,
+    FACTS,
+    FROM_TUNNEL,
+    FROM_VM,
+    LOCAL,
+    LOCAL_PORTS,
+    NETWORK_MTU,
+    ORIGIN,
+    PLACED,
+    PRESENT,
+    SOURCE,
+    SUBSCRIPTIONS,
+    SWITCH,
+    TARGET,
+    VTEP,
+    Facts,
+    NetworkKey,
+    Place,
+    PortKey,
+    Vni,
+    capable,
+    host_topic,
+    local_key,
+    network_topic,
+    split_local,
+)
+from daybreak.model import Location, Network, Pool, Port
+from daybreak.model.address import ip_number, ipv4_number, ipv6_bytes, mac_bytes
+from daybreak.model.tunnel import TUNNEL_PORTS
+from daybreak.wire.openflow.actions import Action, Resubmit, SetField
+from daybreak.wire.openflow.actions import Output as Send
+from daybreak.wire.openflow.fields import FIELDS
+from daybreak.wire.openflow.layout import Var
+
+ENCAPS = {"vxlan": 1, "geneve": 2, "gre": 3}
+DEFAULT_ENCAP = "vxlan"
+VNI_HIGH = (1 << 24) - 1
+VNI_ALLOCATED_LOW = 1 << 20
+"""VNIs that Daybreak chooses begin here, out of the way of those that people choose."""
+
+MULTICAST = 1 << 40
+FLOOD_CHUNK = 400
+"""Hosts in one flood flow: an OpenFlow message ends at 64 KB, which is some 1,000 entries."""
+
+TUNNEL_IN = Table("TUNNEL_IN", Stage.TUNNEL_IN, "which network a VNI is, by encapsulation")
+FLOOD = Table("FLOOD", Stage.SWITCH, "copies for the other hosts of a network")
+TUNNEL_OUT = Table("TUNNEL_OUT", Stage.SWITCH, "one copy into a tunnel, unless this host is meant")
+OUTPUT = Table("OUTPUT", Stage.OUTPUT, "out of the port")
+CHUNK = Register("chunk", 12, "which part of a long flood list comes next")
+
+
+# -- networks ---------------------------------------------------------------------------------------------------------
+
+
+def overlay(network: Network) -> str | None:
+    """The encapsulation of an overlay network; None for a network on a physical one.
+
+    Untyped and `local` networks are overlays, as is a flat one that names no physical network: there is nothing to
+    put it on.
+    """
+    if network.network_type in ENCAPS:
+        return network.network_type
+    if network.network_type in ("flat", "vlan") and network.physical_network:
+        return None
+    return DEFAULT_ENCAP if network.network_type in (None, "", "local", "flat") else None
+
+
+def given_vni(network: Network) -> int | None:
+    """The VNI that the cloud chose."""
+    if network.network_type in ENCAPS and network.segmentation_id and network.segmentation_id.isdecimal():
+        return int(network.segmentation_id)
+    return None
+
+
+vnis = Pool(
+    Vni,
+    Network,
+    VNI_ALLOCATED_LOW,
+    VNI_HIGH,
+    needs=lambda network: network.id != CANARY and overlay(network) is not None and given_vni(network) is None,
+    given=given_vni,
+)
+
+
+@rule(Network, reads=(NetworkKey, Vni), emits=(FACTS, NETWORK_MTU))
+def network(network: Network, view: View) -> Iterator[Output]:
+    """What other rules need of a network."""
+    key = view.get(NetworkKey, network.id)
+    if key is None:
+        return
+    if network.mtu:
+        yield NETWORK_MTU, network.id, network.mtu
+    up = network.admin_state_up is not False
+    encap = overlay(network)
+    if encap is None:
+        yield FACTS, network.id, Facts(key.value, up, physical_network=physical(network), vlan=vlan(network))
+        return
+    vni = given_vni(network)
+    if vni is None:
+        allocated = view.get(Vni, network.id)
+        if allocated is None:
+            raise Contradiction("an overlay network without a VNI")
+        vni = allocated.value
+    if not 0 < vni <= VNI_HIGH:
+        raise Contradiction(f"segmentation id {vni} is not a VNI (1 to {VNI_HIGH})")
+    yield FACTS, network.id, Facts(key.value, up, encap=encap, vni=vni)
+
+
+def physical(network: Network) -> str:
+    """The physical network of a provider network."""
+    if not network.physical_network:
+        raise Contradiction(f"a network of type {network.network_type} without a physical network")
+    return network.physical_network
+
+
+def vlan(network: Network) -> int:
+    """The VLAN of a provider network; 0 for a flat one."""
+    if network.network_type == "flat":
+        return 0
+    text = network.segmentation_id or ""
+    tag = int(text) if text.isdecimal() else 0
+    if not 0 < tag < 4095:
+        raise Contradiction(f"segmentation id {network.segmentation_id} is not a VLAN (1 to 4094)")
+    return tag
+
+
+# -- ports on their own host ------------------------------------------------------------------------------------------
+
+FROM_PORT = Shape(
+    "from_port",
+    CLASSIFY,
+    100,
+    [(FIELDS["in_port"], Var("ofport"))],
+    [load(DATAPATH, Var("network")), load(SOURCE, Var("port")), goto(Stage.SPOOF)],
+    "ofport network port",
+    "what comes out of a VM's interface is that port's",
+)
+TO_LOCAL_PORT = Shape(
+    "to_local_port",
+    SWITCH,
+    100,
+    [(DATAPATH, Var("network")), (FIELDS["eth_dst"], Var("mac"))],
+    [load(TARGET, Var("port")), goto(Stage.INGRESS_POLICY)],
+    "network mac port",
+    "a port of this host",
+)
+OUT_OF_PORT = Shape(
+    "out_of_port",
+    OUTPUT,
+    100,
+    [(TARGET, Var("port"))],
+    [Send(Var("ofport"))],
+    "port ofport",
+    "the interface of a port",
+)
+TO_LOCAL_PORTS = Shape(
+    "to_local_ports",
+    LOCAL,
+    100,
+    [(DATAPATH, Var("network"))],
+    [Var("copies", kind="actions")],
+    "network copies",
+    "all ports of the network on this host",
+)
+
+
+@rule(PLACED, reads=(Port, PortKey, FACTS), emits=(LOCAL_PORTS,))
+def local(port_id: str, places: tuple[Place, ...], view: View) -> Iterator[Output]:
+    """A port on its own host: where its packets come from and go to."""
+    port, key = view.get(Port, port_id), view.get(PortKey, port_id)
+    host, ofport, _interface = places[0]
+    if port is None or key is None or not ofport or port.admin_state_up is False:
+        return
+    facts = view.one(FACTS, port.network_id)
+    if facts is None or not facts.up:
+        return
+    topic = host_topic(host)
+    yield topic, FROM_PORT, (ofport, facts.key, key.value)
+    yield topic, OUT_OF_PORT, (key.value, ofport)
+    if port.mac_address:
+        yield topic, TO_LOCAL_PORT, (facts.key, mac_bytes(port.mac_address), key.value)
+    yield LOCAL_PORTS, local_key(host, port.network_id), key.value
+
+
+@rule(LOCAL_PORTS, reads=(FACTS, CAPABLE), emits=(SUBSCRIPTIONS,))
+def local_ports(key: str, ports: tuple[int, ...], view: View) -> Iterator[Output]:
+    """A host that has ports in a network has the network's flows, and copies for each of these ports."""
+    host, network = split_local(key)
+    facts = view.one(FACTS, network)
+    if facts is None:
+        return
+    topic = network_topic(network)
+    yield SUBSCRIPTIONS, host, topic
+    for capability in view.all(CAPABLE, host):
+        yield SUBSCRIPTIONS, host, capable(topic, capability)
+    copies = [action for port in ports for action in (load(TARGET, port), resubmit(Stage.INGRESS_POLICY))]
+    yield host_topic(host), TO_LOCAL_PORTS, (facts.key, tuple(copies))
+
+
+# -- ports on other hosts ---------------------------------------------------------------------------------------------
+
+TO_REMOTE_PORT = Shape(
+    "to_remote_port",
+    SWITCH,
+    50,
+    [(DATAPATH, Var("network")), (ORIGIN, FROM_VM), (FIELDS["eth_dst"], Var("mac"))],
+    [SetField(FIELDS["tun_id"], Var("vni")), SetField(FIELDS["tun_dst"], Var("vtep")), Send(Var("tunnel"))],
+    "network mac vni vtep tunnel",
+    "a port of another host",
+)
+TO_REMOTE_PORT_V6 = Shape(
+    "to_remote_port_v6",
+    SWITCH,
+    50,
+    [(DATAPATH, Var("network")), (ORIGIN, FROM_VM), (FIELDS["eth_dst"], Var("mac"))],
+    [SetField(FIELDS["tun_id"], Var("vni")), SetField(FIELDS["tun_ipv6_dst"], Var("vtep")), Send(Var("tunnel"))],
+    "network mac vni vtep tunnel",
+    "a port of another host, over an IPv6 underlay",
+)
+
+
+@rule(Port, reads=(Location, FACTS, VTEP), emits=(PRESENT,))
+def remote(port: Port, view: View) -> Iterator[Output]:
+    """A port as the other hosts of its network see it: at the VTEP of the host where it was last applied."""
+    location = view.get(Location, port.id)
+    if location is None or port.admin_state_up is False:
+        return
+    facts = view.one(FACTS, port.network_id)
+    if facts is None or not facts.up:
+        return
+    yield PRESENT, port.network_id, location.host
+    if not facts.encap or not port.mac_address:
+        return
+    vtep = view.one(VTEP, location.host)
+    if vtep is None:
+        return
+    topic, mac, tunnel = network_topic(port.network_id), mac_bytes(port.mac_address), TUNNEL_PORTS[facts.encap]
+    if ":" in vtep:
+        yield topic, TO_REMOTE_PORT_V6, (facts.key, mac, facts.vni, ipv6_bytes(vtep), tunnel)
+    else:
+        yield topic, TO_REMOTE_PORT, (facts.key, mac, facts.vni, ipv4_number(vtep), tunnel)
+
+
+# -- tunnels ----------------------------------------------------------------------------------------------------------
+
+FROM_TUNNEL_PORT = Shape(
+    "from_tunnel_port",
+    CLASSIFY,
+    100,
+    [(FIELDS["in_port"], Var("tunnel"))],
+    [load(ORIGIN, FROM_TUNNEL), goto(TUNNEL_IN)],
+    "tunnel",
+    "what comes out of a tunnel",
+)
+FROM_VNI = Shape(
+    "from_vni",
+    TUNNEL_IN,
+    100,
+    [(FIELDS["in_port"], Var("tunnel")), (FIELDS["tun_id"], Var("vni"))],
+    [load(DATAPATH, Var("network")), goto(SWITCH)],
+    "tunnel vni network",
+    "a VNI is this network",
+)
+INTO_TUNNEL = Shape(
+    "into_tunnel",
+    TUNNEL_OUT,
+    10,
+    [(ENCAP, Var("encap"))],
+    [Send(Var("tunnel"))],
+    "encap tunnel",
+    "a copy for another host",
+)
+NOT_INTO_TUNNEL = Shape(
+    "not_into_tunnel",
+    TUNNEL_OUT,
+    100,
+    [(FIELDS["tun_dst"], Var("vtep"))],
+    [],
+    "vtep",
+    "flood lists are the same on all hosts: this host's own entry ends here",
+)
+NOT_INTO_TUNNEL_V6 = Shape(
+    "not_into_tunnel_v6",
+    TUNNEL_OUT,
+    100,
+    [(FIELDS["tun_ipv6_dst"], Var("vtep"))],
+    [],
+    "vtep",
+    "flood lists are the same on all hosts: this host's own entry ends here",
+)
+
+
+@rule(None)
+def fabric(view: View) -> Iterator[Output]:
+    """Tunnels have the same OpenFlow ports on every host."""
+    for encap, number in ENCAPS.items():
+        yield FABRIC, FROM_TUNNEL_PORT, (TUNNEL_PORTS[encap],)
+        yield FABRIC, INTO_TUNNEL, (number, TUNNEL_PORTS[encap])
+
+
+@rule(VTEP)
+def own_tunnel_address(host: str, vteps: tuple[str, ...], view: View) -> Iterator[Output]:
+    """A host never sends itself a copy."""
+    for vtep in vteps:
+        if ":" in vtep:
+            yield host_topic(host), NOT_INTO_TUNNEL_V6, (ipv6_bytes(vtep),)
+        else:
+            yield host_topic(host), NOT_INTO_TUNNEL, (ip_number(vtep),)
+
+
+@rule(FACTS)
+def from_tunnels(network_id: str, facts: tuple[Facts, ...], view: View) -> Iterator[Output]:
+    """The VNI of a network leads to its key inside the switch."""
+    (fact,) = facts
+    if fact.encap and fact.up:
+        yield network_topic(network_id), FROM_VNI, (TUNNEL_PORTS[fact.encap], fact.vni, fact.key)
+
+
+# -- broadcast and multicast ------------------------------------------------------------------------------------------
+
+FLOOD_FROM_VM = Shape(
+    "flood_from_vm",
+    SWITCH,
+    20,
+    [(DATAPATH, Var("network")), (ORIGIN, FROM_VM), (FIELDS["eth_dst"], MULTICAST, MULTICAST)],
+    [resubmit(LOCAL), load(ENCAP, Var("encap")), SetField(FIELDS["tun_id"], Var("vni")), goto(FLOOD)],
+    "network encap vni",
+    "broadcast and multicast of a VM",
+)
+FLOOD_FROM_TUNNEL = Shape(
+    "flood_from_tunnel",
+    SWITCH,
+    20,
+    [(DATAPATH, Var("network")), (ORIGIN, FROM_TUNNEL), (FIELDS["eth_dst"], MULTICAST, MULTICAST)],
+    [goto(LOCAL)],
+    "network",
+    "broadcast and multicast of another host's VM",
+)
+FLOOD_TO_HOSTS = Shape(
+    "flood_to_hosts",
+    FLOOD,
+    100,
+    [(DATAPATH, Var("network")), (CHUNK, Var("chunk"))],
+    [Var("copies", kind="actions")],
+    "network chunk copies",
+    "one copy for each host that has a port in the network",
+)
+
+
+@rule(PRESENT, reads=(FACTS, VTEP))
+def flood(network_id: str, hosts: tuple[str, ...], view: View) -> Iterator[Output]:
+    """Copies of broadcast and multicast: the same list on every host of the network."""
+    facts = view.one(FACTS, network_id)
+    if facts is None or not facts.encap:
+        return
+    topic = network_topic(network_id)
+    yield topic, FLOOD_FROM_VM, (facts.key, ENCAPS[facts.encap], facts.vni)
+    yield topic, FLOOD_FROM_TUNNEL, (facts.key,)
+    vteps = sorted({vtep for host in hosts for vtep in view.all(VTEP, host)})
+    chunks = [vteps[start : start + FLOOD_CHUNK] for start in range(0, len(vteps), FLOOD_CHUNK)]
+    for number, chunk in enumerate(chunks):
+        copies: list[Action] = [action for vtep in chunk for action in copy_to(vtep)]
+        if number + 1 < len(chunks):
+            copies += [load(CHUNK, number + 1), resubmit(FLOOD)]
+        yield topic, FLOOD_TO_HOSTS, (facts.key, number, tuple(copies))
+
+
+def copy_to(vtep: str) -> tuple[SetField, Resubmit]:
+    """The actions that send one copy to a VTEP."""
+    field = FIELDS["tun_ipv6_dst" if ":" in vtep else "tun_dst"]
+    return SetField(field, ip_number(vtep)), resubmit(TUNNEL_OUT)

@@ -1,0 +1,71 @@
+"""rules: which interface of which host is a port.
+
+An interface claims the port whose id it carries in `external_ids:iface-id`. A claim counts only on the host that the
+cloud bound the port to; where the cloud names none, the first claim holds (the port's Location remembers it) until it
+is released. All other claims are duplicates, and listed. Every port and network gets its key here.
+"""
+
+from collections.abc import Iterator
+
+from daybreak.engine.rule import Output, rule
+from daybreak.engine.view import View
+from daybreak.features.vocabulary import (
+    CANARY,
+    CAPABLE,
+    CLAIMS,
+    DUPLICATES,
+    FABRIC,
+    PLACED,
+    SUBSCRIPTIONS,
+    USED_CAPABILITIES,
+    VTEP,
+    NetworkKey,
+    Place,
+    PortKey,
+    capable,
+    host_topic,
+)
+from daybreak.model import Host, Interface, Location, Network, Pool, Port
+
+KEYS_HIGH = (1 << 24) - 1
+
+network_keys = Pool(NetworkKey, Network, 1, KEYS_HIGH, needs=lambda network: network.id != CANARY)
+port_keys = Pool(PortKey, Port, 1, KEYS_HIGH)
+
+
+@rule(Interface, emits=(CLAIMS,))
+def claim(interface: Interface, view: View) -> Iterator[Output]:
+    """An interface claims the port whose id it carries."""
+    yield CLAIMS, interface.iface_id, Place(interface.host, interface.ofport or 0, interface.name)
+
+
+@rule(Port, reads=(CLAIMS, Location), emits=(PLACED, DUPLICATES))
+def place(port: Port, view: View) -> Iterator[Output]:
+    """Of all claims to a port one counts."""
+    claims = view.all(CLAIMS, port.id)
+    if not claims:
+        return
+    if port.host_id:
+        counting = [claim for claim in claims if claim.host == port.host_id]
+    else:
+        location = view.get(Location, port.id)
+        held = [claim for claim in claims if location is not None and claim.host == location.host]
+        counting = held or list(claims)
+    if counting:
+        yield PLACED, port.id, counting[0]
+    for other in claims:
+        if not counting or other != counting[0]:
+            yield DUPLICATES, port.id, other.host
+
+
+@rule(Host, emits=(VTEP, CAPABLE, SUBSCRIPTIONS))
+def host(host: Host, view: View) -> Iterator[Output]:
+    """What other rules need of a host, and the topics that every host has."""
+    if host.vtep:
+        yield VTEP, host.id, host.vtep
+    yield SUBSCRIPTIONS, host.id, FABRIC
+    yield SUBSCRIPTIONS, host.id, host_topic(host.id)
+    for capability in USED_CAPABILITIES:
+        if capability in host.capabilities:
+            yield CAPABLE, host.id, capability
+            yield SUBSCRIPTIONS, host.id, capable(FABRIC, capability)

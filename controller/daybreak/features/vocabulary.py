@@ -1,0 +1,124 @@
+"""data: the words in which features speak to each other: shared tables, registers, relations and numbers.
+
+Features do not import one another. What one derives and another uses is a relation named here; a table that several
+fill, and a register that several read, stand here too.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+from daybreak.engine.pipeline import Register, Stage, Table
+from daybreak.engine.rule import Relation
+from daybreak.model import Number
+
+CANARY = "bd8db3a8-2b30-4083-a8b3-b3fd46401142"
+"""The network that networking-odl keeps to see whether its controller lost its store; nothing is built for it."""
+
+# -- topics -----------------------------------------------------------------------------------------------------------
+
+FABRIC = "fabric"
+"""Flows that are the same on every host."""
+
+
+def host_topic(host: str) -> str:
+    """Flows of one host: what depends on its OpenFlow ports."""
+    return f"host/{host}"
+
+
+def network_topic(network: str) -> str:
+    """Flows that are the same on every host that has a port in the network."""
+    return f"network/{network}"
+
+
+def capable(topic: str, capability: str) -> str:
+    """The part of a topic that only hosts get whose datapath can do `capability`."""
+    return f"{topic}+{capability}"
+
+
+USED_CAPABILITIES = ("nd_ext",)
+"""Capabilities (Datapath.capabilities, ovs-vswitchd.conf.db(5)) that some feature makes flows for."""
+
+
+# -- numbers ----------------------------------------------------------------------------------------------------------
+
+
+class NetworkKey(Number, frozen=True, gc=False, omit_defaults=True):
+    """A network's number inside the switches (24 bits), whatever its VNI or VLAN is on the wire."""
+
+    kind: ClassVar[str] = "network_key"
+
+
+class PortKey(Number, frozen=True, gc=False, omit_defaults=True):
+    """A port's number inside the switches (24 bits)."""
+
+    kind: ClassVar[str] = "port_key"
+
+
+class Vni(Number, frozen=True, gc=False, omit_defaults=True):
+    """The VNI of an overlay network for which the cloud named none."""
+
+    kind: ClassVar[str] = "vni"
+
+
+# -- registers --------------------------------------------------------------------------------------------------------
+
+DATAPATH = Register("datapath", 24, "the network (or router) in which the packet is", metadata=True)
+ORIGIN = Register("origin", 2, "where the packet came from: 0 a VM, 1 a tunnel, 2 a physical network")
+ENCAP = Register("encap", 2, "the tunnel to leave by: 1 vxlan, 2 geneve, 3 gre")
+SOURCE = Register("source", 24, "key of the port that sent the packet")
+TARGET = Register("target", 24, "key of the port that the packet is for")
+
+FROM_VM, FROM_TUNNEL, FROM_PHYSICAL = 0, 1, 2
+
+# -- tables -----------------------------------------------------------------------------------------------------------
+
+CLASSIFY = Table("CLASSIFY", Stage.CLASSIFY, "which port or tunnel a packet came from, and so which network it is in")
+RESPOND = Table("RESPOND", Stage.RESPOND, "questions that the switch answers itself: ARP and neighbour discovery")
+SWITCH = Table("SWITCH", Stage.SWITCH, "where a MAC is: on this host, behind a tunnel, on a physical network")
+LOCAL = Table("LOCAL", Stage.SWITCH, "copies for all ports of a network on this host")
+PHYSICAL_OUT = Table("PHYSICAL_OUT", Stage.SWITCH, "out to a physical network, with its VLAN tag")
+
+# -- relations --------------------------------------------------------------------------------------------------------
+
+
+class Place(NamedTuple):
+    """Where a port is plugged in: `ofport` is 0 while the switch has not opened the interface."""
+
+    host: str
+    ofport: int
+    interface: str
+
+
+class Facts(NamedTuple):
+    """What other rules need of a network: `encap` is that of overlays, `physical_network` that of provider networks."""
+
+    key: int
+    up: bool
+    encap: str = ""
+    vni: int = 0
+    physical_network: str = ""
+    vlan: int = 0
+
+
+SUBSCRIPTIONS = Relation("subscriptions", "host → the topics whose flows it has")
+CLAIMS = Relation("claims", "port → the interfaces that carry its id, with their hosts")
+PLACED = Relation("placed", "port → the one claim that counts")
+DUPLICATES = Relation("duplicates", "port → hosts whose claim does not count")
+FACTS = Relation("facts", "network → what other rules need of it")
+NETWORK_MTU = Relation("network_mtu", "network → its MTU in bytes")
+PRESENT = Relation("present", "network → hosts where a port of it is located")
+LOCAL_PORTS = Relation("local_ports", "host and network → keys of the ports there that take part")
+VTEP = Relation("vtep", "host → its tunnel address")
+CAPABLE = Relation("capable", "host → capabilities of its datapath that features make flows for")
+
+
+def local_key(host: str, network: str) -> str:
+    """The key of LOCAL_PORTS. `split_local` takes it apart: a network's id has no space."""
+    return f"{host} {network}"
+
+
+def split_local(key: str) -> tuple[str, str]:
+    """(host, network) of a key of LOCAL_PORTS."""
+    host, _, network = key.rpartition(" ")
+    return host, network
