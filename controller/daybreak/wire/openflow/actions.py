@@ -60,6 +60,11 @@ def _target(header: bytes, offset: int, width: int) -> Target:
     return field if offset == 0 and width == field.nbits else BitField(field, offset, width)
 
 
+def _constant(target: Target) -> None:
+    if (target if isinstance(target, Field) else target.field).variable_length:
+        raise ValueError(f"{target} is written by moves alone")
+
+
 def _fit(field: Field, value: Any) -> Any:
     """A value as struct takes it: bytes for fields of 6 and 16 bytes."""
     if not isinstance(value, int):
@@ -126,12 +131,13 @@ class SetField:
     mask: int | None = None
 
     def layout(self) -> Layout:
+        _constant(self.field)
         value = _fit(self.field, self.value)
         if self.mask is not None and self.mask != self.field.full:
             if isinstance(self.value, int) and self.value & ~self.mask:
                 raise ValueError(f"{self.value:#x} has bits outside of the mask {self.mask:#x} of {self.field.name}")
             header = self.field.nxm_masked_header
-            operands = f"6x{len(header)}s{self.field.format * 2}"
+            operands = f"{len(header)}s{self.field.format * 2}"
             return _nicira(33, operands, header, value, _fit(self.field, self.mask))
         body = pad(Layout(f"HH{len(self.field.header)}s{self.field.format}"))
         return Layout(body.format, (25, body.size(), self.field.header, value))
@@ -145,6 +151,7 @@ class Load:
     value: int
 
     def layout(self) -> Layout:
+        _constant(self.target)
         header, packed = _packed_slice(self.target)
         if isinstance(self.value, int) and self.value >> (packed & 0x3F) + 1:
             raise ValueError(f"{self.value:#x} is too wide for {self.target}")
@@ -444,9 +451,9 @@ def _set_field(data: bytes) -> Action:
 
 
 def _masked_set_field(data: bytes) -> Action:
-    word = int.from_bytes(data[16:20], "big")
+    word = int.from_bytes(data[10:14], "big")
     field = by_nxm_header(((word & ~0x1FF) | (word & 0xFF) // 2).to_bytes(4, "big"))
-    value, mask = data[20 : 20 + field.nbytes], data[20 + field.nbytes : 20 + 2 * field.nbytes]
+    value, mask = data[14 : 14 + field.nbytes], data[14 + field.nbytes : 14 + 2 * field.nbytes]
     return SetField(field, int.from_bytes(value, "big"), int.from_bytes(mask, "big"))
 
 

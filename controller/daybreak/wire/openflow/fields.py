@@ -39,9 +39,10 @@ class Field:
     """A field of a packet or of its metadata. There is one object for each, so identity is equality.
 
     `oxm_class`, `number` and `experimenter` are the encoding of matches and of set-field actions; `legacy` is the class
-    and number that the Nicira actions (load, move, ct) use where it differs. `nbytes` is the width on the wire and
-    `nbits` how many low bits of it count. `needs` names an entry of `PREREQUISITES`. `always_masked` fields come back
-    from Open vSwitch with a mask even when matched exactly.
+    and number that the Nicira actions (load, move, ct) use where it differs. `nbytes` is the width on the wire, `nbits`
+    how many low bits of it actions reach, and `full` the mask of all that a match can ask for. `needs` names an entry
+    of `PREREQUISITES`. `always_masked` fields come back from Open vSwitch with a mask even when matched exactly; of
+    `variable_length` ones it cuts the leading zeros in set-field and load, so that here they are written by move alone.
     """
 
     name: str
@@ -56,8 +57,9 @@ class Field:
     legacy: tuple[int, int] | None = None
     experimenter: int = 0
     always_masked: bool = False
+    variable_length: bool = False
+    full: int = 0
     order: int = 1 << 16
-    full: int = attribute(init=False)
     header: bytes = attribute(init=False)
     masked_header: bytes = attribute(init=False)
     nxm_header: bytes = attribute(init=False)
@@ -69,7 +71,6 @@ class Field:
 
         oxm_class, number = self.legacy or (self.oxm_class, self.number)
         experimenter = 0 if self.legacy else self.experimenter
-        derive("full", (1 << self.nbits) - 1)
         derive("header", self._oxm(masked=False))
         derive("masked_header", self._oxm(masked=True))
         derive("nxm_header", _header(oxm_class, number, self.nbytes, masked=False, experimenter=experimenter))
@@ -127,7 +128,9 @@ _IP = Prerequisite("eth_type", (ETH_TYPE_IPV4, ETH_TYPE_IPV6))
 _IPV4 = Prerequisite("eth_type", (ETH_TYPE_IPV4,))
 _IPV6 = Prerequisite("eth_type", (ETH_TYPE_IPV6,))
 _ICMPV6 = (_IPV6, Prerequisite("ip_proto", (58,)))
-_CT = Prerequisite("ct_state", bits=0x0F)  # new, est, rel or rpl: only then is there an original tuple
+# The original tuple of a connection exists for packets that are new, est, rel or rpl. Its ports are matched without its
+# protocol too, but a dump then hides them.
+_CT = Prerequisite("ct_state", bits=0x0F)
 
 PREREQUISITES: Mapping[str, tuple[Prerequisite, ...]] = MappingProxyType(
     {
@@ -145,16 +148,16 @@ PREREQUISITES: Mapping[str, tuple[Prerequisite, ...]] = MappingProxyType(
         "nd": (*_ICMPV6, Prerequisite("icmpv6_type", (135, 136))),
         "nd_ns": (*_ICMPV6, Prerequisite("icmpv6_type", (135,))),
         "nd_na": (*_ICMPV6, Prerequisite("icmpv6_type", (136,))),
-        "ct": (_IP, _CT),
+        "ct": (_CT,),
         "ct4": (_IPV4, _CT),
         "ct6": (_IPV6, _CT),
-        "ct_port": (_IP, _CT, Prerequisite("ct_nw_proto", (6, 17, 132))),
+        "ct_port": (_CT, Prerequisite("ct_nw_proto", (6, 17, 132))),
     }
 )
 
 
 def _declare() -> dict[str, Field]:
-    """The table. `w` can be written by actions, `m` matched under a mask."""
+    """The table. `w` can be written by actions, `m` matched under a mask, `v` is of variable length."""
     table: dict[str, Field] = {}
 
     def add(
@@ -168,6 +171,7 @@ def _declare() -> dict[str, Field]:
         legacy: tuple[int, int] | None = None,
         experimenter: int = 0,
         always_masked: bool = False,
+        full: int = 0,
     ) -> None:
         table[name] = Field(
             name,
@@ -180,6 +184,8 @@ def _declare() -> dict[str, Field]:
             legacy=legacy,
             experimenter=experimenter,
             always_masked=always_masked,
+            variable_length="v" in traits,
+            full=full or (1 << size[1]) - 1,
             order=len(table),
         )
 
@@ -189,10 +195,10 @@ def _declare() -> dict[str, Field]:
     add("in_port", (BASIC, 0), u32, "port", "", "w")
     add("actset_output", (EXPERIMENTER, 43), u32, "port", experimenter=ONF)
 
-    add("eth_dst", (BASIC, 3), mac, "mac", "", "mw", legacy=(NXM_0, 1))
     add("eth_src", (BASIC, 4), mac, "mac", "", "mw", legacy=(NXM_0, 2))
+    add("eth_dst", (BASIC, 3), mac, "mac", "", "mw", legacy=(NXM_0, 1))
     add("eth_type", (BASIC, 5), u16, "hex", legacy=(NXM_0, 3))
-    add("vlan_vid", (BASIC, 6), (2, 13), "hex", "", "mw")
+    add("vlan_vid", (BASIC, 6), (2, 12), "hex", "", "mw", full=0x1FFF)  # with 0x1000: there is a VLAN header
     add("vlan_pcp", (BASIC, 7), (1, 3), "decimal", "vlan", "w")
 
     add("ipv4_src", (BASIC, 11), u32, "ipv4", "ipv4", "mw", legacy=(NXM_0, 7))
@@ -217,8 +223,8 @@ def _declare() -> dict[str, Field]:
     add("icmpv4_code", (BASIC, 20), u8, "decimal", "icmpv4", "w", legacy=(NXM_0, 14))
     add("icmpv6_type", (BASIC, 29), u8, "decimal", "icmpv6", "w", legacy=(NXM_1, 21))
     add("icmpv6_code", (BASIC, 30), u8, "decimal", "icmpv6", "w", legacy=(NXM_1, 22))
-    add("nd_target", (BASIC, 31), u128, "ipv6", "nd", "mw", legacy=(NXM_1, 23))
     add("nd_reserved", (ERICSSON, 1), u32, "decimal", "nd", "w")
+    add("nd_target", (BASIC, 31), u128, "ipv6", "nd", "mw", legacy=(NXM_1, 23))
     add("nd_options_type", (ERICSSON, 2), u8, "decimal", "nd", "w")
     add("nd_sll", (BASIC, 32), mac, "mac", "nd_ns", "mw", legacy=(NXM_1, 24))
     add("nd_tll", (BASIC, 33), mac, "mac", "nd_na", "mw", legacy=(NXM_1, 25))
@@ -236,7 +242,7 @@ def _declare() -> dict[str, Field]:
     add("tun_ipv6_src", (NXM_1, 109), u128, "ipv6", "", "mw")
     add("tun_ipv6_dst", (NXM_1, 110), u128, "ipv6", "", "mw")
     for n in range(8):  # as wide as the option that the switch's TLV table maps to them: four bytes in our tables
-        add(f"tun_metadata{n}", (NXM_1, 40 + n), u32, "hex", "", "mw")
+        add(f"tun_metadata{n}", (NXM_1, 40 + n), u32, "hex", "", "mwv")
 
     for n in range(16):
         add(f"reg{n}", (NXM_1, n), u32, "hex", "", "mw")
@@ -246,7 +252,7 @@ def _declare() -> dict[str, Field]:
         add(f"xxreg{n}", (NXM_1, 111 + n), u128, "hex", "", "mw")
 
     add("pkt_mark", (NXM_1, 33), u32, "hex", "", "mw")
-    add("ct_state", (NXM_1, 105), u32, "ct_state", "", "m")
+    add("ct_state", (NXM_1, 105), u32, "ct_state", "", "m", full=0xFF, always_masked=True)
     add("ct_zone", (NXM_1, 106), u16, "hex")
     add("ct_mark", (NXM_1, 107), u32, "hex", "", "mw")
     add("ct_label", (NXM_1, 108), u128, "hex", "", "mw")
@@ -355,4 +361,14 @@ def by_header(header: bytes) -> Field:
     if nbytes < 1:
         raise ValueError(f"a field without a value: {header.hex()}")
     name = f"oxm_{oxm_class:04x}_{number}"
-    return Field(name, oxm_class, number, nbytes, nbytes * 8, "hex", maskable=True, experimenter=experimenter)
+    return Field(
+        name,
+        oxm_class,
+        number,
+        nbytes,
+        nbytes * 8,
+        "hex",
+        maskable=True,
+        experimenter=experimenter,
+        full=(1 << nbytes * 8) - 1,
+    )
