@@ -1,0 +1,97 @@
+"""data: the tables and columns of Open vSwitch's database that Daybreak reads (ovs-vswitchd.conf.db(5)).
+
+All of them exist in Open vSwitch 2.13 and later. A column that isn't in an update has its default.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+import msgspec
+
+from daybreak.wire.ovsdb.values import UUID
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One row; fields are columns, except for `uuid`."""
+
+    table: ClassVar[str]
+
+    uuid: UUID
+
+
+class OpenVSwitch(Row, frozen=True, kw_only=True):
+    """The root: one row in each database."""
+
+    table: ClassVar[str] = "Open_vSwitch"
+
+    bridges: tuple[UUID, ...] = ()
+    datapaths: dict[str, UUID] = {}
+    external_ids: dict[str, str] = {}
+    other_config: dict[str, str] = {}
+    ovs_version: str | None = None
+
+
+class Bridge(Row, frozen=True, kw_only=True):
+    table: ClassVar[str] = "Bridge"
+
+    name: str = ""
+    controller: tuple[UUID, ...] = ()
+    datapath_id: str | None = None
+    datapath_type: str = ""
+    external_ids: dict[str, str] = {}
+    fail_mode: str | None = None
+    flow_tables: dict[int, UUID] = {}
+    other_config: dict[str, str] = {}
+    ports: tuple[UUID, ...] = ()
+    protocols: tuple[str, ...] = ()
+
+
+class Port(Row, frozen=True, kw_only=True):
+    table: ClassVar[str] = "Port"
+
+    name: str = ""
+    external_ids: dict[str, str] = {}
+    interfaces: tuple[UUID, ...] = ()
+
+
+class Interface(Row, frozen=True, kw_only=True):
+    table: ClassVar[str] = "Interface"
+
+    name: str = ""
+    admin_state: str | None = None
+    error: str | None = None
+    external_ids: dict[str, str] = {}
+    link_state: str | None = None
+    mtu_request: int | None = None
+    ofport: int | None = None
+    ofport_request: int | None = None
+    options: dict[str, str] = {}
+    type: str = ""
+
+
+class Controller(Row, frozen=True, kw_only=True):
+    table: ClassVar[str] = "Controller"
+
+    target: str = ""
+    external_ids: dict[str, str] = {}
+    inactivity_probe: int | None = None
+    max_backoff: int | None = None
+
+
+class Datapath(Row, frozen=True, kw_only=True):
+    table: ClassVar[str] = "Datapath"
+
+    capabilities: dict[str, str] = {}
+
+
+class FlowTable(Row, frozen=True, kw_only=True):
+    table: ClassVar[str] = "Flow_Table"
+
+    external_ids: dict[str, str] = {}
+    name: str | None = None
+
+
+DATABASE: Final = "Open_vSwitch"
+TABLES: Final[Mapping[str, type[Row]]] = {
+    row.table: row for row in (OpenVSwitch, Bridge, Port, Interface, Controller, Datapath, FlowTable)
+}
