@@ -12,7 +12,7 @@ Older = Callable[[int], Awaitable[Sequence[Committed]]]
 class Feed:
     """The newest revisions, about `limit` changes of them, and those who follow."""
 
-    def __init__(self, revision: int, limit: int = 10_000) -> None:
+    def __init__(self, revision: int, limit: int) -> None:
         self._last = revision
         self._first = revision + 1
         self._tail: dict[int, Committed] = {}

@@ -1,5 +1,6 @@
 """io: the store without a disk: for tests, and for trying things out. Nothing survives the process."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
 from daybreak.model import Pool, Record, Transaction
@@ -33,6 +34,7 @@ class MemoryStore:
         if draft.committed.changes:
             self._ledger.adopt(draft)
             self._feed.publish(draft.committed)
+        await asyncio.sleep(0)  # let others run, as every store does that waits for a disk
         return draft.committed
 
     def subscribe(self, callback: Callable[[Committed], None]) -> Callable[[], None]:

@@ -22,7 +22,10 @@ GROUP = 200
 """Rows after which a group is full: what a small transaction waits for, at most, besides those that came before it."""
 
 LOG = 50_000
-"""Changes that the log keeps, about."""
+"""Changes that the log on disk keeps, about."""
+
+TAIL = 10_000
+"""Changes that are also kept in memory for those who watch, about."""
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -38,10 +41,10 @@ class Request(NamedTuple):
 class SqliteStore:
     """A `Store` in a directory of its own. Made with `open`."""
 
-    def __init__(self, disk: Disk, ledger: Ledger) -> None:
+    def __init__(self, disk: Disk, ledger: Ledger, tail: int) -> None:
         self._disk = disk
         self._ledger = ledger
-        self._feed = Feed(ledger.revision)
+        self._feed = Feed(ledger.revision, tail)
         self._queue: deque[Request] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
@@ -67,7 +70,7 @@ class SqliteStore:
                     disk.db.execute("COMMIT")
                 disk.wrote(batch)
                 ledger.adopt(draft)
-            return cls(disk, ledger)
+            return cls(disk, ledger, min(log, TAIL))
         except BaseException:
             disk.close()
             raise
