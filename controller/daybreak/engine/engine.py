@@ -77,7 +77,7 @@ def triples(facts: tuple[Any, ...]) -> set[tuple[Relation, str, Any]]:
 class Engine:
     """Memoised rules over records. Not thread-safe; one per process."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, view: type[View] = View) -> None:
         self.pipeline = pipeline
         self.rules = ranked(pipeline.rules)
         self.revision = 0
@@ -88,7 +88,7 @@ class Engine:
         self.failures: dict[int, Memo] = {}
         self.conflicts: dict[tuple[Topic, bytes], dict[int, bytes]] = {}
         self.runs = 0
-        self._view = View(self.records, self.relations)
+        self._view = view(self.records, self.relations)
         self._readers: dict[Any, dict[str, set[Memo]]] = defaultdict(dict)
         self._dirty: list[dict[str, None]] = [{} for _ in self.rules]
         self._wakes: dict[Any, list[dict[str, None]]] = defaultdict(list)
@@ -114,6 +114,10 @@ class Engine:
     def memo(self, rule: Rule, key: str) -> Memo | None:
         """The memo of a rule's key, or None where it never ran."""
         return self.memos.get(rule.cookie(key))
+
+    def readers(self, source: type[Record] | Relation, key: str) -> list[Memo]:
+        """The memos that read this row under another key than their own."""
+        return list(self._readers[source].get(key, ()))
 
     # -- feeding ------------------------------------------------------------------------------------------------------
 
@@ -194,6 +198,7 @@ class Engine:
                 memo = memos[cookie] = Memo(rule, key, cookie)
             elif memo.key != key or memo.rule is not rule:
                 raise RuntimeError(f"{rule}({key}) and {memo} have the same cookie {cookie:#x}")
+            view.rule = rule
             view.key = key
             noted: list[Any] = []
             view.noted = noted

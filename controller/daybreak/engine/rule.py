@@ -25,9 +25,6 @@ from daybreak.model import Record
 if TYPE_CHECKING:
     pass
 
-type_Key = str
-Source = "type[Record] | Relation"
-
 Output = tuple[Any, Any, Any]
 """(topic, shape, arguments) for a flow; (relation, key, value) for a contribution."""
 

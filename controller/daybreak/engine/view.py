@@ -10,8 +10,6 @@ from daybreak.model import Record
 
 R = TypeVar("R", bound=Record)
 
-Values = "tuple[Any] | dict[Any, int]"
-
 
 def ordered(values: Any) -> tuple[Any, ...]:
     """A relation's values as its readers see them, whatever the order in which they were contributed."""
@@ -24,7 +22,7 @@ class View:
     Reads of the rule's own key need no note: a change of that key runs every rule that declares to read that kind.
     """
 
-    __slots__ = ("key", "noted", "records", "relations")
+    __slots__ = ("key", "noted", "records", "relations", "rule")
 
     def __init__(
         self,
@@ -33,6 +31,7 @@ class View:
     ) -> None:
         self.records = records
         self.relations = relations
+        self.rule: Rule
         self.key = ""
         self.noted: list[Any] = []
 
@@ -62,9 +61,7 @@ class View:
 class CheckedView(View):
     """A view that refuses reads which the rule did not declare: where all is recomputed, it keeps rules honest."""
 
-    __slots__ = ("rule",)
-
-    rule: Rule
+    __slots__ = ()
 
     def get(self, kind: type[R], key: str) -> R | None:
         self._declared(kind)

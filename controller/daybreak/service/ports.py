@@ -1,0 +1,146 @@
+"""io: where ports are and what clouds are told of them.
+
+State, not events: whatever happens to a port leads to the same question, what is true of it now, and the answer is
+written where it differs from what stands in the store. A port is located on a host when the barrier behind its flows
+there was answered; it is active while it is located, its interface and its host are there, and it is not switched
+off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from daybreak.engine.engine import Wave
+from daybreak.features.vocabulary import FACTS, PLACED, Place
+from daybreak.model import Interface, Location, Network, Port, PortStatus, Record, Transaction
+from daybreak.service.compute import Compute
+from daybreak.service.switches import Switches
+from daybreak.store.contract import Committed, Store
+
+BATCH = 100
+"""Ports whose state is written in one transaction."""
+
+
+def status_of(
+    port: Port, place: Place | None, interface: Interface | None, network: Network | None, live: bool
+) -> PortStatus:
+    """What is true of a port that has been applied where it is placed, or is placed nowhere."""
+
+    def down(reason: str) -> PortStatus:
+        return PortStatus(port.id, False, place.host if place else None, reason)
+
+    if place is None:
+        where = f"on {port.host_id} " if port.host_id else ""
+        return down(f"no interface {where}carries its id")
+    if port.admin_state_up is False:
+        return down("the port is switched off")
+    if network is None:
+        return down("its network does not exist (yet)")
+    if interface is None or not place.ofport:
+        return down((interface and interface.error) or "the switch has not opened its interface")
+    if not interface.link_up:
+        return down("its interface is down")
+    if not live:
+        return down("its host is not connected")
+    return PortStatus(port.id, True, place.host)
+
+
+class Ports:
+    """Keeps Location and PortStatus true. `live` tells whether a host counts as there."""
+
+    def __init__(self, store: Store, compute: Compute, switches: Switches, live: Callable[[str], bool]) -> None:
+        self._store = store
+        self._engine = compute.engine
+        self._switches = switches
+        self._live = live
+        self._since: dict[str, int] = {}
+        self._waiting: dict[str, set[str]] = defaultdict(set)
+        self._dirty: dict[str, None] = {}
+        self._wake = asyncio.Event()
+
+    # -- what happens -------------------------------------------------------------------------------------------------
+
+    def wave(self, committed: Committed, wave: Wave) -> None:
+        """A transaction: which ports does it concern?"""
+        moved = set(wave.facts.get(PLACED, ()))
+        for network in wave.facts.get(FACTS, ()):
+            moved.update(memo.key for memo in self._engine.readers(FACTS, network) if memo.rule.root in (Port, PLACED))
+        for port in moved:
+            self._since[port] = wave.revision
+        concerned = dict.fromkeys(moved)
+        for kind, key, old, new in committed.changes:
+            if kind is Port:
+                concerned[key] = None
+            elif kind is Interface:
+                concerned.update((row.iface_id, None) for row in (old, new) if isinstance(row, Interface))
+        self.concern(concerned)
+
+    def confirmed(self, host: str) -> None:
+        """A host's switch has confirmed something: perhaps what a port waits for."""
+        waiting = self._waiting.pop(host, None)
+        if waiting:
+            self.concern(dict.fromkeys(waiting))
+
+    def presence(self, host: str) -> None:
+        """A host came or went."""
+        rows = self._store.rows(Interface).values()
+        self.concern({row.iface_id: None for row in rows if row.host == host})
+
+    def concern(self, ports: dict[str, None]) -> None:
+        """Look at these ports again."""
+        if ports:
+            self._dirty.update(ports)
+            self._wake.set()
+
+    # -- what follows -------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Write what is true of the ports that something happened to."""
+        self.concern(dict.fromkeys(self._store.rows(Port)))
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._dirty:
+                ports = [key for key, _ in zip(list(self._dirty), range(BATCH), strict=False)]
+                for port in ports:
+                    del self._dirty[port]
+                put: list[Record] = []
+                delete: list[tuple[type[Record], str]] = []
+                for port in ports:
+                    for kind, record in self._truth(port):
+                        if record is None:
+                            if self._store.get(kind, port) is not None:
+                                delete.append((kind, port))
+                        elif self._store.get(kind, port) != record:
+                            put.append(record)
+                if put or delete:
+                    await self._store.commit(Transaction(tuple(put), tuple(delete)))
+                else:
+                    await asyncio.sleep(0)
+
+    def _truth(self, port_id: str) -> Iterator[tuple[type[Record], Record | None]]:
+        """What should stand in the store for a port; nothing for a port of which we can't tell yet."""
+        port = self._store.get(Port, port_id)
+        if port is None:
+            self._since.pop(port_id, None)
+            yield Location, None
+            yield PortStatus, None
+            return
+        places = self._engine.values(PLACED, port_id)
+        place: Place | None = places[0] if places else None
+        live = place is not None and self._live(place.host)
+        network = self._store.get(Network, port.network_id)
+        interface = self._store.get(Interface, f"{place.host}/{place.interface}") if place else None
+        status = status_of(port, place, interface, network, live)
+        if place is None:
+            yield Location, None
+        elif not self._switches.applied(place.host, self._since.get(port_id, 0)):
+            self._waiting[place.host].add(port_id)
+            known = self._store.get(PortStatus, port_id)
+            if status.active and not (known and known.active and known.host == place.host):
+                status = PortStatus(port_id, False, place.host, "waits for its flows on its host")
+        else:
+            yield Location, Location(port_id, place.host)
+        yield PortStatus, status

@@ -1,0 +1,234 @@
+"""io: keeps one switch's flow table as it should be. The only place that changes flows.
+
+At connect the table is dumped, compared and mended; after that only what changes is sent. While a bundle is under way
+changes are gathered, flow by flow, so at most one is in flight: a slow switch holds up nobody but itself. Whatever
+somebody else does to the table is noticed by a flow monitor, with a slow rolling dump behind it, and leads to the
+same comparison again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from daybreak.southbound.openflow.differ import (
+    Changes,
+    Difference,
+    cookie_of,
+    difference,
+    messages,
+    owned_by,
+)
+from daybreak.southbound.openflow.session import Lost, Refused, Switch
+from daybreak.wire.openflow.flow import stats_entries
+
+log = structlog.get_logger(__name__)
+
+PLAIN_CHUNK = 5_000
+"""Flow-mods between two barriers while an empty table is filled; a bundle is slower, and there is nothing to keep whole."""
+
+PARTS_A_SLICE = 16
+"""Parts of a dump (64 KB each) that are decoded between two turns of the event loop."""
+
+MENDING_DELAY = 0.05
+"""Seconds from the first sign of drift to the dump: somebody who deletes flows deletes more than one."""
+
+
+class Quarantined(NamedTuple):
+    """A rule's key that the switch refused a flow of: all its flows are withheld from this switch."""
+
+    cookie: int
+    reason: str
+
+
+class Drift(NamedTuple):
+    """A difference that somebody else made, and that was mended."""
+
+    missing: int
+    altered: int
+    foreign: int
+
+
+class Desired(Protocol):
+    """What a switch should have, as its owner knows it."""
+
+    async def settled(self) -> None:
+        """Return when no wave is under way: only then may the tables be read."""
+
+    def table(self) -> dict[bytes, bytes]:
+        """The whole table; a copy."""
+
+    def flows_of(self, cookie: int) -> dict[bytes, bytes]:
+        """The flows of one cookie in this table."""
+
+
+class Applier:
+    """One connected switch. `offer` what changes; `confirmed` is called when a barrier has answered for it."""
+
+    def __init__(
+        self,
+        switch: Switch,
+        desired: Desired,
+        *,
+        confirmed: Callable[[Applier], None],
+        reconcile_seconds: float = 60.0,
+    ) -> None:
+        self.switch = switch
+        self.synced = False
+        self.quarantine: dict[int, Quarantined] = {}
+        self.drifts: list[Drift] = []
+        self.offered = 0
+        self._confirmed_revision = 0
+        self._desired = desired
+        self._confirmed = confirmed
+        self._reconcile_seconds = reconcile_seconds
+        self._pending: Changes = {}
+        self._in_flight = False
+        self._resync = True
+        self._wake = asyncio.Event()
+        self._wake.set()
+
+    @property
+    def idle(self) -> bool:
+        """Everything that was offered is on the switch."""
+        return self.synced and not self._pending and not self._in_flight and not self._resync
+
+    @property
+    def applied(self) -> int:
+        """The highest revision for which all that touches this switch is confirmed; see `offered`."""
+        return self._confirmed_revision
+
+    def offer(self, revision: int, changes: Mapping[bytes, bytes | None]) -> None:
+        """These flows changed in this revision. Changes of one flow supersede each other."""
+        self.offered = revision
+        self._pending.update(changes)
+        if self.quarantine:
+            self._release(changes)
+        self._wake.set()
+
+    def mend(self) -> None:
+        """Compare the whole table soon: somebody else changed it."""
+        self._resync = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Serve the switch until it is lost."""
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(self._reconcile_seconds):
+                        await self._wake.wait()
+                except TimeoutError:
+                    self._resync = True
+                self._wake.clear()
+                await self._step()
+        except Lost:
+            return
+
+    async def _step(self) -> None:
+        """One comparison or one push, and the word that it is done."""
+        self._in_flight = True
+        try:
+            if self._resync:
+                await self._compare()
+            while self._pending:
+                revision = self.offered
+                changes, self._pending = self._pending, {}
+                await self._push(changes)
+                self._confirmed_revision = revision
+                self._confirmed(self)
+        finally:
+            self._in_flight = False
+
+    async def _compare(self) -> None:
+        """Dump, compare, send the difference, and go on from there."""
+        if self.synced:
+            await asyncio.sleep(MENDING_DELAY)
+        self._resync = False
+        revision = self.offered
+        actual = await self._dump()
+        await self._desired.settled()
+        table, self._pending = self._table(), {}
+        found = difference(table, actual)
+        if found and self.synced:
+            self._report(Drift(len(found.missing), len(found.altered), len(found.foreign)))
+        if any(actual):
+            await self._push(found.changes())
+        else:
+            await self._fill(table)
+        if not self.synced:
+            await self.switch.monitor_flows()
+            self.synced = True
+            log.info("in sync", dpid=f"{self.switch.dpid:016x}", flows=len(table), changed=len(found.changes()))
+        self._confirmed_revision = revision
+        self._confirmed(self)
+
+    async def differences(self) -> Difference:
+        """What differs now; changes nothing. Flows that are under way may show up."""
+        actual = await self._dump()
+        await self._desired.settled()
+        return difference(self._table(), actual)
+
+    async def _dump(self) -> list[dict[bytes, bytes]]:
+        """The switch's table, in parts; decoded in slices, so that a large one does not hold up the others."""
+        actual = []
+        for number, part in enumerate(await self.switch.dump_flows_raw(), 1):
+            actual.append(stats_entries(part))
+            if number % PARTS_A_SLICE == 0:
+                await asyncio.sleep(0)
+        return actual
+
+    def _table(self) -> dict[bytes, bytes]:
+        """What the switch should have, less what it refused."""
+        table = self._desired.table()
+        for cookie in self.quarantine:
+            for key in self._desired.flows_of(cookie):
+                table.pop(key, None)
+        return table
+
+    def _report(self, drift: Drift) -> None:
+        self.drifts = [*self.drifts[-99:], drift]
+        log.warning("drift", dpid=f"{self.switch.dpid:016x}", **drift._asdict())
+
+    async def _fill(self, flows: Mapping[bytes, bytes]) -> None:
+        """Fill an empty table: plain flow-mods are faster than a bundle, and there is no half-old, half-new to fear."""
+        entries = list(flows.items())
+        for start in range(0, len(entries), PLAIN_CHUNK):
+            for refusal in await self.switch.plain(messages(dict(entries[start : start + PLAIN_CHUNK]))):
+                self._refuse(cookie_of(refusal.message), refusal.error.name)
+
+    async def _push(self, changes: Changes) -> None:
+        """One atomic bundle; what the switch refuses is put in quarantine and the rest sent again."""
+        while True:
+            if self.quarantine:
+                changes = {key: body for key, body in changes.items() if owned_by(body) not in self.quarantine}
+            if not changes:
+                return
+            try:
+                await self.switch.bundle(messages(changes))
+                return
+            except Refused as refused:
+                for refusal in refused.refusals:
+                    cookie = cookie_of(refusal.message)
+                    if cookie in self.quarantine or not cookie:
+                        raise Lost(f"refused what can't be withheld: {refusal.error.name}") from refused
+                    self._refuse(cookie, refusal.error.name)
+
+    # -- quarantine ---------------------------------------------------------------------------------------------------
+
+    def _refuse(self, cookie: int, reason: str) -> None:
+        """Withdraw all flows of a rule's key from this switch: half of them would be worse than none."""
+        self.quarantine[cookie] = Quarantined(cookie, reason)
+        self._pending.update(dict.fromkeys(self._desired.flows_of(cookie)))
+        self._wake.set()
+        log.error("flow refused", dpid=f"{self.switch.dpid:016x}", cookie=f"{cookie:#x}", reason=reason)
+
+    def _release(self, changes: Mapping[bytes, bytes | None]) -> None:
+        """A rule's key whose flows changed is tried again, with all its flows."""
+        for cookie in {owned_by(body) for body in changes.values()} & set(self.quarantine):
+            assert cookie is not None
+            del self.quarantine[cookie]
+            self._pending.update(self._desired.flows_of(cookie))
