@@ -593,6 +593,13 @@ def decode_instructions(data: bytes) -> tuple[Step, ...]:
         if kind == _APPLY and len(item) > 8:
             steps += decode_actions(item[8:])
             continue
-        instruction = _INSTRUCTIONS.get(kind, RawInstruction)(item) if len(item) in (8, 24) else RawInstruction(item)
-        steps.append(instruction if instruction.layout().pack() == item else RawInstruction(item))
+        steps.append(_instruction_or_raw(kind, item))
     return tuple(steps)
+
+
+def _instruction_or_raw(kind: int, data: bytes) -> Instruction:
+    try:
+        instruction = _INSTRUCTIONS[kind](data)
+        return instruction if instruction.layout().pack() == data else RawInstruction(data)
+    except (KeyError, StructError):
+        return RawInstruction(data)
