@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
-from daybreak.engine.memo import Memo, Topic
+from daybreak.engine.memo import Memo, Topic, pairs
 from daybreak.engine.pipeline import Pipeline
 from daybreak.engine.rule import Relation, Rule
 from daybreak.engine.view import View, ordered
@@ -245,8 +245,7 @@ class Engine:
     ) -> None:
         """Replace a memo's result; what is the same as before stays untouched."""
         if memo.flows:
-            before = iter(memo.flows)
-            for topic, key in zip(before, before, strict=True):
+            for topic, key in pairs(memo.flows):
                 if (topic, key) not in flows:
                     self._withdraw(topic, key, memo.cookie)
         for (topic, key), body in flows.items():
@@ -276,8 +275,7 @@ class Engine:
         """Keep the index from rows to the memos that read them."""
         if memo.reads == noted:
             return
-        old = set(zip(memo.reads[::2], memo.reads[1::2], strict=True))
-        new = set(zip(noted[::2], noted[1::2], strict=True))
+        old, new = set(pairs(memo.reads)), set(pairs(noted))
         for source, key in old - new:
             readers = self._readers[source][key]
             readers.discard(memo)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from daybreak.engine.rule import Rule
@@ -18,6 +19,11 @@ class Topic:
 
     def __repr__(self) -> str:
         return self.name
+
+
+def pairs(flat: tuple[Any, ...]) -> Iterator[tuple[Any, Any]]:
+    """What a memo holds as (a, b, a, b, …), two by two."""
+    return zip(flat[::2], flat[1::2], strict=True)
 
 
 class Memo:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from daybreak.engine.engine import Engine
+from daybreak.engine.memo import pairs
 from daybreak.engine.view import CheckedView
 from daybreak.model import Change
 
@@ -61,19 +62,18 @@ def _conflicts(engine: Engine) -> dict[tuple[str, bytes], dict[int, bytes]]:
 
 
 def _memos(engine: Engine) -> dict[str, frozenset[Any]]:
-    return {
-        repr(memo): frozenset(zip(memo.reads[::2], memo.reads[1::2], strict=True)) for memo in engine.memos.values()
-    }
+    return {repr(memo): frozenset(pairs(memo.reads)) for memo in engine.memos.values()}
 
 
 def overlaps(engine: Engine, subscribed: Mapping[str, frozenset[str]]) -> list[str]:
     """Flow keys that stand in two topics of one host: a switch could have only one of them. [] when all is well."""
-    found = []
-    for host, names in subscribed.items():
-        owner: dict[bytes, str] = {}
-        for name in sorted(names):
-            topic = engine.topics.get(name)
-            for key in topic.flows if topic else ():
-                if owner.setdefault(key, name) != name:
-                    found.append(f"{host}: {owner[key]} and {name} have the same flow {key.hex()}")
-    return found
+    return [text for host, names in subscribed.items() for text in _overlaps(engine, host, names)]
+
+
+def _overlaps(engine: Engine, host: str, names: frozenset[str]) -> Iterator[str]:
+    owner: dict[bytes, str] = {}
+    for name in sorted(names):
+        topic = engine.topics.get(name)
+        for key in topic.flows if topic else ():
+            if owner.setdefault(key, name) != name:
+                yield f"{host}: {owner[key]} and {name} have the same flow {key.hex()}"

@@ -1,4 +1,4 @@
-"""data: tunnels: names and OpenFlow ports are the same on every host, so that flows can be the same bytes everywhere."""
+"""data: tunnels: names and ports are the same on every host, so that flows can be the same bytes."""
 
 TUNNEL_PORTS = {"vxlan": 65001, "geneve": 65002, "gre": 65003}
 """Encapsulation → OpenFlow port of its one flow-based port on br-int (Interface.ofport_request)."""

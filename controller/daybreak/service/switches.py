@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from daybreak.engine.engine import Wave
-from daybreak.engine.memo import Topic
+from daybreak.engine.memo import Topic, pairs
 from daybreak.features.vocabulary import SUBSCRIPTIONS
 from daybreak.model import Host
 from daybreak.service.compute import Compute
@@ -53,12 +53,7 @@ class Table:
         if memo is None:
             return {}
         topics = set(self._switches.topics(self._host))
-        pairs = iter(memo.flows)
-        return {
-            key: topic.flows[key]
-            for topic, key in zip(pairs, pairs, strict=True)
-            if topic in topics and key in topic.flows
-        }
+        return {key: topic.flows[key] for topic, key in pairs(memo.flows) if topic in topics and key in topic.flows}
 
 
 class Switches:
