@@ -52,6 +52,7 @@ from daybreak.wire.openflow.fields import (
     TUN_ID,
     XREG,
     XXREG,
+    BitField,
 )
 
 REG4_LOW = nicira_ext.ofs_nbits(0, 15)
