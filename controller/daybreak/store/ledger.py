@@ -76,6 +76,8 @@ class Ledger:
     def draft(self, txn: Transaction) -> Draft:
         """Decide a transaction. Raises `Conflict`, `Exhausted`, or `ValueError` for what no writer may ask for."""
         for expect in txn.expect:
+            if expect.kind not in self._rows:
+                raise ValueError(f"{expect.kind.__name__} is not a kind that is kept here")
             if self._newest(expect.kind, expect.key) != expect.record:
                 raise Conflict(expect)
         changes = self._changes(txn)
