@@ -76,8 +76,8 @@ class Hosts:
         if host in self._gone:
             self._gone.discard(host)
             log.info("host is back", host=host)
-        for listener in self.presence_listeners:
-            listener(host)
+            for listener in self.presence_listeners:
+                listener(host)
 
     def _expire(self, host: str) -> None:
         del self._leaving[host]

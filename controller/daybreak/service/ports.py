@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from daybreak.engine.engine import Wave
 from daybreak.features.vocabulary import FACTS, PLACED, Place
 from daybreak.model import Interface, Location, Network, Port, PortStatus, Record, Transaction
 from daybreak.service.compute import Compute
+from daybreak.service.hosts import Hosts
 from daybreak.service.switches import Switches
 from daybreak.store.contract import Committed, Store
 
@@ -48,13 +49,13 @@ def status_of(
 
 
 class Ports:
-    """Keeps Location and PortStatus true. `live` tells whether a host counts as there."""
+    """Keeps Location and PortStatus true."""
 
-    def __init__(self, store: Store, compute: Compute, switches: Switches, live: Callable[[str], bool]) -> None:
+    def __init__(self, store: Store, compute: Compute, switches: Switches, hosts: Hosts) -> None:
         self._store = store
         self._engine = compute.engine
         self._switches = switches
-        self._live = live
+        self._hosts = hosts
         self._since: dict[str, int] = {}
         self._waiting: dict[str, set[str]] = defaultdict(set)
         self._dirty: dict[str, None] = {}
@@ -85,8 +86,7 @@ class Ports:
 
     def presence(self, host: str) -> None:
         """A host came or went."""
-        rows = self._store.rows(Interface).values()
-        self.concern({row.iface_id: None for row in rows if row.host == host})
+        self.concern({row.iface_id: None for row in self._hosts.interfaces(host).values()})
 
     def concern(self, ports: dict[str, None]) -> None:
         """Look at these ports again."""
@@ -130,7 +130,7 @@ class Ports:
             return
         places = self._engine.values(PLACED, port_id)
         place: Place | None = places[0] if places else None
-        live = place is not None and self._live(place.host)
+        live = place is not None and self._hosts.live(place.host)
         network = self._store.get(Network, port.network_id)
         interface = self._store.get(Interface, f"{place.host}/{place.interface}") if place else None
         status = status_of(port, place, interface, network, live)

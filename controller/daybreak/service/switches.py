@@ -66,7 +66,7 @@ class Switches:
         self.appliers: dict[str, Applier] = {}
         self.unknown: dict[int, Switch] = {}
         self.confirmed_listeners: list[Callable[[str], None]] = []
-        self.presence_listeners: list[Callable[[str], None]] = []
+        self.lost_listeners: list[Callable[[str], None]] = []
         self._reconcile_seconds = reconcile_seconds
         self._linger_seconds = linger_seconds
         self._hosts: dict[int, str] = {}
@@ -112,7 +112,7 @@ class Switches:
         log.info("switch lost", host=host, dpid=f"{switch.dpid:016x}", reason=reason)
         if host is not None and applier is not None:
             del self.appliers[host]
-            for listener in self.presence_listeners:
+            for listener in self.lost_listeners:
                 listener(host)
 
     def _applier_of(self, switch: Switch) -> Applier | None:

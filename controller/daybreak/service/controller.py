@@ -1,0 +1,88 @@
+"""io: the controller: store, engine, southbound and northbound, wired together.
+
+store ──Committed──► compute ──Wave──► switches ──bundles──► Open vSwitch
+  ▲                                        │ confirmed
+  └── hosts, ports ◄── OVSDB sessions ◄────┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterable
+
+from daybreak.engine.engine import Engine
+from daybreak.features import pipeline
+from daybreak.model import Change, Host, Interface, Location, Network, Port, PortStatus, Record, Subnet
+from daybreak.service.compute import Compute
+from daybreak.service.databases import Databases
+from daybreak.service.hosts import Hosts
+from daybreak.service.ports import Ports
+from daybreak.service.switches import Switches
+from daybreak.store.contract import Store
+
+KINDS: tuple[type[Record], ...] = (Network, Subnet, Port, Host, Interface, Location, PortStatus)
+"""The kinds of records that are kept; the pools of the features add theirs."""
+
+
+class Controller:
+    """Everything but the listeners and front ends. `start` computes what is stored; then anybody may connect."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        integration: str = "br-int",
+        tunnels: tuple[str, ...] = ("vxlan", "geneve", "gre"),
+        openflow: tuple[str, int] = ("tcp", 6653),
+        targets: tuple[str, ...] = (),
+        grace_seconds: float = 30.0,
+        reconcile_seconds: float = 60.0,
+        linger_seconds: float = 5.0,
+    ) -> None:
+        self.store = store
+        self.engine = Engine(pipeline())
+        self.compute = Compute(self.engine)
+        self.switches = Switches(self.compute, reconcile_seconds=reconcile_seconds, linger_seconds=linger_seconds)
+        self.hosts = Hosts(store, grace=grace_seconds, connected=self.switches.appliers.__contains__)
+        self.ports = Ports(store, self.compute, self.switches, self.hosts)
+        self.databases = Databases(
+            self.compute, self.hosts, integration=integration, tunnels=tunnels, openflow=openflow, targets=targets
+        )
+        self.compute.listeners += [self.switches.wave, self.ports.wave, self.databases.wave]
+        self.switches.confirmed_listeners += [self.ports.confirmed, self.hosts.arrived]
+        self.switches.lost_listeners.append(self.hosts.missing)
+        self.hosts.presence_listeners.append(self.ports.presence)
+        self.hosts.session_listeners.append(self.databases.session)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Compute everything from the store, then follow it. Blocks: nobody is connected yet."""
+        self.engine.apply(self.store.revision, self._stored(self.store_kinds()))
+        gc.collect()
+        gc.freeze()
+        self.store.subscribe(self.compute.committed)
+        self.switches.start()
+        self.hosts.start()
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self.hosts.run(), name="hosts"),
+            loop.create_task(self.ports.run(), name="ports"),
+        ]
+
+    def store_kinds(self) -> Iterable[type[Record]]:
+        """All kinds of rows that the store keeps for us."""
+        return (*KINDS, *(pool.number for pool in self.engine.pipeline.pools))
+
+    def _stored(self, kinds: Iterable[type[Record]]) -> Iterable[Change]:
+        for kind in kinds:
+            for key, record in self.store.rows(kind).items():
+                yield Change(kind, key, None, record)
+
+    async def close(self) -> None:
+        """Stop writing and let go of the switches; their flows stay. The store is the caller's."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.databases.close()
+        await self.switches.close()
