@@ -11,6 +11,7 @@ What comes, as measured on Open vSwitch 3.1 with the flags ADD, DELETE and MODIF
   with the flag INSTRUCTIONS.
 - A change by the connection's own flow-mod comes as `Abbreviated(xid of the flow-mod)`: one for each flow-mod, and only
   one for a whole bundle. It precedes the barrier's reply. With the flag OWN it comes in full instead.
+- A flow that goes with its group is reported in full, with reason GROUP_DELETE, whoever deleted the group.
 - Replacing a flow by an ADD is reported as ADDED, even where nothing changes; a MODIFY as MODIFIED.
 - When the connection is too slow, Paused comes; what is added then is left out and comes later, before Resumed.
 
