@@ -7,6 +7,8 @@ OWNER: Final = {"owner": "daybreak"}
 """In external_ids of each row that Daybreak made. It removes no others."""
 DATAPATH_TYPE: Final = "daybreak-datapath-type"
 """In external_ids of the Open_vSwitch row: the datapath_type of the integration bridge."""
+PHYSICAL_NETWORK: Final = "daybreak-physical-network"
+"""In external_ids of both ends of a patch: which network it leads to."""
 INTEGRATION: Final = "br-int"
 
 

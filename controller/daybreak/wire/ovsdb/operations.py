@@ -13,17 +13,17 @@ def insert(table: str, row: Mapping[str, Value], name: NamedUUID) -> Operation:
     return {"op": "insert", "table": table, "row": _row(row), "uuid-name": str(name)}
 
 
-def update(table: str, uuid: UUID, row: Mapping[str, Value]) -> Operation:
+def update(table: str, uuid: UUID | NamedUUID, row: Mapping[str, Value]) -> Operation:
     """Replace these columns of a row."""
     return {"op": "update", "table": table, "where": _is(uuid), "row": _row(row)}
 
 
-def mutate(table: str, uuid: UUID, column: str, mutator: str, value: Value) -> Operation:
+def mutate(table: str, uuid: UUID | NamedUUID, column: str, mutator: str, value: Value) -> Operation:
     """Change a column of a row: `insert` into a set or map (what is there stays), or `delete` a set of keys from it."""
     return {"op": "mutate", "table": table, "where": _is(uuid), "mutations": [[column, mutator, encode(value)]]}
 
 
-def wait(table: str, uuid: UUID, row: Mapping[str, Value]) -> Operation:
+def wait(table: str, uuid: UUID | NamedUUID, row: Mapping[str, Value]) -> Operation:
     """Fail the transaction (with "timed out") unless a row has just these values now."""
     return {
         "op": "wait",
@@ -50,5 +50,5 @@ def _row(row: Mapping[str, Value]) -> dict[str, Any]:
     return {column: encode(value) for column, value in row.items()}
 
 
-def _is(uuid: UUID) -> list[Any]:
+def _is(uuid: UUID | NamedUUID) -> list[Any]:
     return [["_uuid", "==", encode(uuid)]]

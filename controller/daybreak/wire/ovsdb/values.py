@@ -50,7 +50,9 @@ def encode(value: Value) -> Any:
 def decode_atom(notation: Any) -> Atom:
     """The atom that a notation stands for. Raises ProtocolError."""
     match notation:
-        case str() | int() | float():
+        case str() | float():
+            return notation
+        case int() if -(2**63) <= notation < 2**63:
             return notation
         case ["uuid", str(text)]:
             return UUID(text)

@@ -8,15 +8,15 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from daybreak.wire.ovsdb.values import UUID
+from daybreak.wire.ovsdb.values import UUID, NamedUUID
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One row; fields are columns, except for `uuid`."""
+    """One row; fields are columns, except for `uuid`, which is a name as long as the row is only planned."""
 
     table: ClassVar[str]
 
-    uuid: UUID
+    uuid: UUID | NamedUUID
 
 
 class OpenVSwitch(Row, frozen=True, kw_only=True):

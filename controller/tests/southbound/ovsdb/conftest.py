@@ -9,10 +9,11 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
 from daybreak.model import Host, Interface
 from daybreak.southbound.ovsdb.session import Listener, Session, listen
 
@@ -104,12 +105,6 @@ def until_true(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(DEADLINE):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 @pytest.fixture
 def database() -> Iterator[Switch]:
     """An ovsdb-server alone."""
@@ -131,6 +126,18 @@ def switch(database: Switch) -> Switch:
     database.vsctl("--no-wait", "set", "Open_vSwitch", ".", "external_ids:daybreak-datapath-type=netdev")
     database.start_vswitchd()
     return database
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
+    """Waits until something is so, while the event loop runs."""
+
+    async def wait(condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(DEADLINE):
+            while not condition():  # noqa: ASYNC110  # what is waited for happens in other processes
+                await asyncio.sleep(0.01)
+
+    return wait
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Sessions with real ovsdb-servers, and with peers that misbehave."""
