@@ -1,0 +1,221 @@
+"""data: the collections that are served, a row each, as OpenDaylight's Neutron northbound had them from Fluorine on.
+
+Sources: the API reference of OpenStack Networking v2 for the meaning of fields; opendaylight/neutron, northbound-api
+and neutron-spi, for names, defaults, filters, and for what PUT keeps.
+"""
+
+from ipaddress import ip_address, ip_network
+from itertools import pairwise
+
+import msgspec
+
+from daybreak.model import (
+    AddressPair,
+    AllocationPool,
+    DhcpOption,
+    FixedIp,
+    HostRoute,
+    Network,
+    Port,
+    PortStatus,
+    Segment,
+    Subnet,
+)
+from daybreak.northbound.neutron.codec import (
+    BOOL,
+    CIDR,
+    COUNT,
+    IP,
+    IP_OR_PREFIX,
+    IP_VERSION,
+    JSON_TEXT,
+    LONG,
+    MAC_TEXT,
+    MAPPING,
+    PREFIX,
+    REFERENCE,
+    SEGMENTATION,
+    TENANT,
+    TEXT,
+    UUID_TEXT,
+    Invalid,
+    choice,
+    listing,
+)
+from daybreak.northbound.neutron.fields import Field, Kept, field, struct
+from daybreak.northbound.neutron.resource import Lookup, Resource
+
+IPV6_MODE = choice("off", "dhcpv6-stateful", "dhcpv6-stateless", "slaac")
+NETWORK_TYPE = choice("flat", "vlan", "vxlan", "gre", "geneve", "local")
+
+
+def identity(tenant: Kept) -> tuple[Field, ...]:
+    """What every object has. PUT never changes an id; `tenant` says what it does with tenant and project."""
+    return (
+        field("id", UUID_TEXT, query=True, kept=Kept.ALWAYS),
+        field("tenant_id", TENANT, query=True, kept=tenant),
+        field("project_id", TENANT, kept=tenant),
+        field("name", TEXT, query=True),
+        field("revision_number", LONG),
+    )
+
+
+ADMIN = (
+    field("admin_state_up", BOOL, default=True, query=True),
+    field("status", TEXT, default="ACTIVE", query=True),
+)
+
+SEGMENT = (
+    field("provider:network_type", NETWORK_TYPE, "network_type"),
+    field("provider:physical_network", TEXT, "physical_network"),
+    field("provider:segmentation_id", SEGMENTATION, "segmentation_id"),
+)
+
+NETWORKS = Resource(
+    path="networks",
+    singular="network",
+    plural="networks",
+    title="Network",
+    record=Network,
+    paged=True,
+    fields=(
+        *identity(tenant=Kept.ALWAYS),
+        *ADMIN,
+        field("shared", BOOL, default=False, query=True),
+        field("router:external", BOOL, "external", default=False, query="router_external"),
+        field("provider:network_type", NETWORK_TYPE, "network_type", default="flat"),
+        *SEGMENT[1:],
+        field("segments", listing(struct(Segment, *SEGMENT))),
+        field("vlan_transparent", BOOL),
+        field("mtu", COUNT),
+        field("qos_policy_id", UUID_TEXT, query=True),
+    ),
+)
+
+
+def derive_subnet(subnet: Subnet) -> Subnet:
+    """The version that the block has, the pools that it leaves free, and the other name of the tenant."""
+    version = subnet.ip_version or (ip_network(subnet.cidr).version if subnet.cidr else 4)
+    pools = subnet.allocation_pools
+    if pools is None and subnet.cidr:
+        pools = free_pools(subnet.cidr, subnet.gateway_ip)
+    return msgspec.structs.replace(
+        subnet,
+        ip_version=version,
+        allocation_pools=pools,
+        tenant_id=subnet.tenant_id or subnet.project_id,
+        project_id=subnet.project_id or subnet.tenant_id,
+    )
+
+
+def free_pools(cidr: str, gateway: str | None) -> tuple[AllocationPool, ...]:
+    """All host addresses of a block but the gateway's, as ranges.
+
+    Left out are a block's own address and IPv4's broadcast address, except where a block has only one or two
+    addresses (RFC 3021).
+    """
+    block = ip_network(cidr)
+    first, last = int(block.network_address), int(block.broadcast_address)
+    if block.num_addresses > 2:
+        first, last = first + 1, last - (block.version == 4)
+    taken = int(ip_address(gateway)) if gateway and ip_address(gateway) in block else first - 1
+    edges = sorted((first - 1, min(max(taken, first - 1), last + 1), last + 1))
+    at = type(block.network_address)
+    return tuple(AllocationPool(str(at(low + 1)), str(at(high - 1))) for low, high in pairwise(edges) if high - low > 1)
+
+
+def check_subnet(subnet: Subnet) -> None:
+    version = subnet.ip_version
+    if subnet.cidr and version and ip_network(subnet.cidr).version != version:
+        raise Invalid(f"{subnet.cidr} is not of IP version {version}", "cidr")
+    if subnet.gateway_ip and version and ip_address(subnet.gateway_ip).version != version:
+        raise Invalid(f"{subnet.gateway_ip} is not of IP version {version}", "gateway_ip")
+    for index, pool in enumerate(subnet.allocation_pools or ()):
+        start, end = ip_address(pool.start), ip_address(pool.end)
+        if start.version != end.version or int(start) > int(end):
+            raise Invalid(f"{pool.end} does not follow {pool.start}", f"allocation_pools[{index}]")
+
+
+SUBNETS = Resource(
+    path="subnets",
+    singular="subnet",
+    plural="subnets",
+    title="Subnet",
+    record=Subnet,
+    paged=True,
+    derive=derive_subnet,
+    check=check_subnet,
+    fields=(
+        *identity(tenant=Kept.ALWAYS),
+        field("network_id", UUID_TEXT, query=True, kept=Kept.ALWAYS),
+        field("ip_version", IP_VERSION, query=True, kept=Kept.ALWAYS),
+        field("cidr", CIDR, query=True, kept=Kept.ALWAYS),
+        field("gateway_ip", IP, query=True),
+        field("dns_nameservers", listing(IP), default=()),
+        field("allocation_pools", listing(struct(AllocationPool, field("start", IP), field("end", IP)))),
+        field(
+            "host_routes",
+            listing(struct(HostRoute, field("destination", PREFIX), field("nexthop", IP))),
+            default=(),
+        ),
+        field("enable_dhcp", BOOL, default=True, query=True),
+        field("ipv6_address_mode", IPV6_MODE, query=True),
+        field("ipv6_ra_mode", IPV6_MODE, query=True),
+    ),
+)
+
+
+def present_port(port: Port, lookup: Lookup) -> Port:
+    """A port as it is, not as the cloud wished it: ACTIVE once the switch has confirmed its flows, else DOWN."""
+    status = lookup(PortStatus, port.id)
+    return msgspec.structs.replace(port, status="ACTIVE" if status is not None and status.active else "DOWN")
+
+
+PORTS = Resource(
+    path="ports",
+    singular="port",
+    plural="ports",
+    title="Port",
+    record=Port,
+    paged=True,
+    present=present_port,
+    fields=(
+        *identity(tenant=Kept.IF_ABSENT),
+        *ADMIN,
+        field("network_id", UUID_TEXT, query=True, kept=Kept.IF_ABSENT),
+        field("mac_address", MAC_TEXT, query=True, kept=Kept.IF_ABSENT),
+        field(
+            "fixed_ips",
+            listing(struct(FixedIp, field("ip_address", IP), field("subnet_id", UUID_TEXT))),
+            default=(),
+            kept=Kept.IF_ABSENT,
+        ),
+        field("device_id", TEXT, query=True),
+        field("device_owner", TEXT, query=True),
+        field("security_groups", listing(REFERENCE)),
+        field(
+            "allowed_address_pairs",
+            listing(struct(AddressPair, field("ip_address", IP_OR_PREFIX), field("mac_address", MAC_TEXT))),
+        ),
+        field("binding:host_id", TEXT, "host_id"),
+        field("binding:vnic_type", TEXT, "vnic_type"),
+        field("binding:vif_type", TEXT, "vif_type"),
+        field("binding:profile", JSON_TEXT, "profile"),
+        field("binding:vif_details", MAPPING, "vif_details"),
+        field(
+            "extra_dhcp_opts",
+            listing(
+                struct(
+                    DhcpOption,
+                    field("opt_name", TEXT),
+                    field("opt_value", TEXT),
+                    field("ip_version", IP_VERSION),
+                )
+            ),
+        ),
+        field("port_security_enabled", BOOL, default=True, query=True),
+        field("qos_policy_id", UUID_TEXT, query=True),
+    ),
+)
+
+RESOURCES = (NETWORKS, SUBNETS, PORTS)

@@ -1,0 +1,239 @@
+"""rules: values of Neutron's JSON, read into what records hold and written back.
+
+OpenDaylight's binding (EclipseLink MOXy) coerced scalars to the declared type: a segmentation id posted as 100 comes
+back as "100", and "true" is a boolean. Clients rely on that, so it is done here too; what can't be coerced is refused
+with a reason. Addresses are stored in one canonical form. An empty text is null wherever text alone makes no sense.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
+from typing import Any, NamedTuple, Self
+
+UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}")
+
+
+class Invalid(Exception):
+    """A value that can't be taken. As text: where it is, and what would be right ("port.mtu: expected …")."""
+
+    def __init__(self, reason: str, path: str = "") -> None:
+        super().__init__(f"{path}: {reason}" if path else reason)
+        self.reason = reason
+        self.path = path
+
+    def at(self, name: str) -> Self:
+        """The same, seen from one level up."""
+        joint = "" if not self.path or self.path.startswith("[") else "."
+        return type(self)(self.reason, f"{name}{joint}{self.path}")
+
+
+def expected(what: str, value: object) -> Invalid:
+    """The refusal of `value` where `what` belongs; long values are cut."""
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str | int | float) else KINDS[type(value)]
+    return Invalid(f"expected {what}, got {text if len(text) <= 60 else text[:57] + '…'}")
+
+
+KINDS: dict[type, str] = {dict: "an object", list: "a list", type(None): "null"}
+
+
+def same(value: Any) -> Any:
+    """A record's value that is JSON already."""
+    return value
+
+
+class Codec(NamedTuple):
+    """How one type travels. `read` takes JSON (never null) and raises `Invalid`; `write` is its inverse.
+
+    `query` reads the text of a filter; without it, `read` does.
+    """
+
+    read: Callable[[Any], Any]
+    write: Callable[[Any], Any] = same
+    query: Callable[[str], Any] | None = None
+
+
+def read_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    raise expected("a text", value)
+
+
+def read_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "True", "TRUE", "1", 1):
+        return True
+    if value in ("false", "False", "FALSE", "0", 0):
+        return False
+    raise expected("true or false", value)
+
+
+def read_tenant(value: Any) -> str | None:
+    """An opaque label. UUIDs lose their dashes, as in all that OpenDaylight sent; CloudStack sends account names."""
+    name = read_text(value)
+    return (name.replace("-", "").lower() if UUID.fullmatch(name) else name) or None
+
+
+def read_uuid(value: Any) -> str | None:
+    if value == "":
+        return None
+    if isinstance(value, str) and UUID.fullmatch(value):
+        return value
+    raise expected("a UUID with dashes", value)
+
+
+def read_reference(value: Any) -> str | None:
+    """A security group of a port: {"id": UUID}, or the UUID alone as Neutron itself has it."""
+    if isinstance(value, dict):
+        try:
+            return read_uuid(value.get("id", ""))
+        except Invalid as invalid:
+            raise invalid.at("id") from None
+    return read_uuid(value)
+
+
+def read_mac(value: Any) -> str | None:
+    if value == "":
+        return None
+    if isinstance(value, str) and MAC.fullmatch(value.lower()):
+        return value.lower().replace("-", ":")
+    raise expected("a MAC address such as fa:16:3e:00:00:01", value)
+
+
+def read_ip(value: Any) -> str | None:
+    if value == "":
+        return None
+    try:
+        if isinstance(value, str) and "%" not in value:
+            return str(ip_address(value))
+    except ValueError:
+        pass
+    raise expected("an IP address", value)
+
+
+def read_prefix(value: Any) -> str | None:
+    """ADDRESS/LENGTH; bits beyond the length are cleared."""
+    if value == "":
+        return None
+    try:
+        if isinstance(value, str) and "%" not in value and value.rpartition("/")[2].isdecimal():
+            return str(ip_network(value, strict=False))
+    except ValueError:
+        pass
+    raise expected("a prefix such as 10.0.0.0/24", value)
+
+
+def read_cidr(value: Any) -> str | None:
+    """The block of a subnet: as Neutron does, one with host bits is refused rather than guessed at."""
+    block = read_prefix(value)
+    if block is not None and ip_address(value.partition("/")[0]) != ip_network(block).network_address:
+        raise Invalid(f"{value} has bits beyond its length; did you mean {block}?")
+    return block
+
+
+def read_ip_or_prefix(value: Any) -> str | None:
+    return read_prefix(value) if isinstance(value, str) and "/" in value else read_ip(value)
+
+
+def read_segmentation(value: Any) -> str | None:
+    """A VLAN, VNI or GRE key as decimal text (GRE keys have 32 bits: RFC 2890)."""
+    digits = read_text(value)
+    if digits == "":
+        return None
+    if digits.isascii() and digits.isdecimal() and len(digits) <= 10 and int(digits) < 1 << 32:
+        return str(int(digits))
+    raise expected("a whole number from 0 to 4294967295", value)
+
+
+def read_json_text(value: Any) -> str:
+    """A text, or any JSON as its text: networking-odl sends binding:profile as a text, others as an object."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def read_mapping(value: Any) -> tuple[tuple[str, str], ...]:
+    """An object of texts, sorted by key. Neutron puts booleans and objects in: they become their JSON text."""
+    if not isinstance(value, dict):
+        raise expected("an object", value)
+    return tuple(sorted((key, read_json_text(each)) for key, each in value.items() if each is not None))
+
+
+def read_ip_version(value: Any) -> int:
+    if value in (4, 6, "4", "6") and not isinstance(value, bool):
+        return int(value)
+    raise expected("4 or 6", value)
+
+
+def whole(low: int, high: int) -> Codec:
+    """A whole number from `low` to `high`; a text of digits is one too."""
+
+    def read(value: Any) -> int:
+        number = value
+        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,19}", value):
+            number = int(value)
+        if isinstance(value, float) and value.is_integer():
+            number = int(value)
+        if isinstance(number, int) and not isinstance(number, bool) and low <= number <= high:
+            return number
+        raise expected(f"a whole number from {low} to {high}", value)
+
+    return Codec(read)
+
+
+def choice(*words: str) -> Codec:
+    """One of some words; "" is null."""
+
+    def read(value: Any) -> str | None:
+        if value == "":
+            return None
+        if isinstance(value, str) and value in words:
+            return value
+        raise expected(f"one of {', '.join(words)}", value)
+
+    return Codec(read)
+
+
+def listing(codec: Codec) -> Codec:
+    """A list of what `codec` reads, held as a tuple."""
+
+    def read(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise expected("a list", value)
+        return tuple(item(index, each) for index, each in enumerate(value))
+
+    def item(index: int, value: Any) -> Any:
+        try:
+            if value is not None and (result := codec.read(value)) is not None:
+                return result
+            raise Invalid("must not be empty")
+        except Invalid as invalid:
+            raise invalid.at(f"[{index}]") from None
+
+    def write(values: tuple[Any, ...]) -> list[Any]:
+        return [codec.write(each) for each in values]
+
+    return Codec(read, write)
+
+
+TEXT = Codec(read_text)
+BOOL = Codec(read_bool, query=lambda text: text.lower() == "true")
+TENANT = Codec(read_tenant)
+UUID_TEXT = Codec(read_uuid)
+MAC_TEXT = Codec(read_mac)
+IP = Codec(read_ip)
+PREFIX = Codec(read_prefix)
+CIDR = Codec(read_cidr)
+IP_OR_PREFIX = Codec(read_ip_or_prefix)
+SEGMENTATION = Codec(read_segmentation)
+JSON_TEXT = Codec(read_json_text)
+MAPPING = Codec(read_mapping, dict)
+IP_VERSION = Codec(read_ip_version)
+LONG = whole(-(1 << 63), (1 << 63) - 1)
+COUNT = whole(0, (1 << 31) - 1)
+REFERENCE = Codec(
+    lambda value: read_uuid(value.get("id", "") if isinstance(value, dict) else value), lambda id_: {"id": id_}
+)
+"""A security group of a port: read as {"id": UUID} or as the UUID alone, written as the object."""
