@@ -5,7 +5,7 @@ else is ever touched: namespaces are called `dbl-<lab>-<node>` and carry the lab
 interface, processes carry it in their environment. Nothing is made in the root namespace.
 """
 
-import contextlib
+import fcntl
 import hashlib
 import itertools
 import json
@@ -29,6 +29,7 @@ from daybreak_lab.process import LabError, end, processes, started_at
 FOLDER = Path("/run/daybreak-lab")
 # RFC 2544's range for benchmarks: it occurs nowhere else, and here only inside the lab's namespaces.
 MANAGEMENT, UNDERLAY = IPv4Network("198.18.0.0/16"), IPv4Network("198.19.0.0/16")
+STATE = "state.json"
 FABRIC, CONTROLLER = "fabric", "controller"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,23}")
 NODE = re.compile(r"[a-z0-9][a-z0-9-]{0,10}")  # part of a device's name, which is 15 characters at most
@@ -153,8 +154,9 @@ class Lab:
         listed = State.read(self._path).namespaces if self._path.exists() else []
         ours = [found for found in namespaces.find(self.directory) if found.node in listed or found.is_ours()]
         inodes = {found.inode for found in ours}
-        for pid in list(processes(self.directory, inodes)):
-            end(pid, self.directory, inodes)
+        while pids := list(processes(self.directory, inodes)):  # again, for they may have had children meanwhile
+            for pid in pids:
+                end(pid, self.directory, inodes)
         for found in ours:
             found.delete()
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -252,7 +254,7 @@ class Lab:
 
     @property
     def _path(self) -> Path:
-        return self.directory / "state.json"
+        return self.directory / STATE
 
     def _save(self) -> None:
         self._state.write(self._path)
@@ -312,15 +314,25 @@ def underlay_address(number: int) -> IPv4Address:
 def existing() -> Iterator[str]:
     """The names of the labs on this machine."""
     if FOLDER.exists():
-        yield from sorted(entry.name for entry in FOLDER.iterdir() if (entry / "state.json").exists())
+        yield from sorted(entry.name for entry in FOLDER.iterdir() if (entry / STATE).exists())
 
 
 def remove_abandoned() -> list[str]:
     """Remove the labs whose process was killed; returns their names."""
-    removed = []
-    for name in existing():
-        with contextlib.suppress(FileNotFoundError):  # another process removes it at the same time
-            if State.read(FOLDER / name / "state.json").is_abandoned():
-                Lab(name).down()
-                removed.append(name)
-    return removed
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder = os.open(FOLDER, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # one process at a time
+        abandoned = [name for name in existing() if _is_abandoned(name)]
+        for name in abandoned:
+            Lab(name).down()
+    finally:
+        os.close(folder)
+    return abandoned
+
+
+def _is_abandoned(name: str) -> bool:
+    try:
+        return State.read(FOLDER / name / STATE).is_abandoned()
+    except FileNotFoundError:  # its process has just removed it
+        return False

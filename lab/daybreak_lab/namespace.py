@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daybreak_lab.process import MARK, LabError, run
+from daybreak_lab.process import MARK, LabError, netns_of, run, wait_for
 
 FOLDER = Path("/run/netns")
 CLONE_NEWNET = 0x40000000  # setns(2)
@@ -83,7 +83,10 @@ class Namespace:
     def popen(self, *argv: str, **options: Any) -> subprocess.Popen[Any]:
         """Start a command in it; the options are subprocess.Popen's. The lab ends it when it is torn down."""
         environment = {**(options.pop("env", None) or os.environ), **self.environment}
-        return subprocess.Popen(self._argv(argv), env=environment, **options)
+        process = subprocess.Popen(self._argv(argv), env=environment, **options)
+        # Only there is it known as the lab's.
+        wait_for("a process to enter", lambda: process.poll() is not None or netns_of(process.pid) == self.inode)
+        return process
 
     @contextmanager
     def entered(self) -> Iterator[None]:

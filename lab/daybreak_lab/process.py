@@ -71,13 +71,21 @@ def started_at(pid: int) -> int | None:
     return None if fields[0] in "ZX" else int(fields[19])
 
 
+def netns_of(pid: int) -> int | None:
+    """The inode number of a process's network namespace; None if there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/ns/net").stat().st_ino
+    except OSError:
+        return None
+
+
 def belongs(pid: int, directory: Path, namespaces: set[int]) -> bool:
     """Whether a process was started by the lab of this directory, in one of these namespaces (inode numbers)."""
     try:
         environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        return f"{MARK}={directory}".encode() in environ and Path(f"/proc/{pid}/ns/net").stat().st_ino in namespaces
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
+    except OSError:  # gone meanwhile
         return False
+    return f"{MARK}={directory}".encode() in environ and netns_of(pid) in namespaces
 
 
 def processes(directory: Path, namespaces: set[int]) -> Iterator[int]:
