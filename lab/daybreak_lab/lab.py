@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from ipaddress import IPv4Address, IPv4Network
@@ -95,6 +96,7 @@ class Lab:
         self.machines: dict[str, Machine] = {}
         self.physical_networks: dict[str, PhysicalNetwork] = {}
         self._state = State()
+        self._lock = threading.RLock()
         self._fabric = self._namespace(FABRIC)
         self.controller_namespace = self._namespace(CONTROLLER)
         """Where to start a controller: controller_namespace.popen(…), or open sockets within entered()."""
@@ -178,12 +180,12 @@ class Lab:
         providers: provider bridges by name, and the physical network that each is connected to.
         manager: the OVSDB manager's target, such as `tcp:198.18.0.1:6640`.
         """
-        numbers = {record.number for record in self._state.hypervisors}
-        record = HypervisorRecord(name, next(number for number in range(1, 250) if number not in numbers))
+        with self._lock:
+            self._claim(name)
+            record = HypervisorRecord(name, len(self._state.hypervisors) + 1)
+            self._state.hypervisors.append(record)
+            self._save()
         host = self._hypervisor(record)
-        self._claim(name)
-        self._state.hypervisors.append(record)
-        self._save()
         host.create(external_ids or {}, other_config or {})
         for bridge, network in (providers or {}).items():
             host.connect_provider(network, bridge)
@@ -219,6 +221,8 @@ class Lab:
         mtu: bytes; by default what VXLAN leaves of 1500.
         accept_ra: whether it listens to IPv6 router advertisements.
         """
+        if wrong := [text for text in ips if "/" not in text]:
+            raise LabError(f"{wrong[0]} needs its prefix length, as in 10.0.0.5/24")
         mac = mac or "fa:16:3e:" + hashlib.sha256(name.encode()).digest()[:3].hex(":")
         record = MachineRecord(name, mac, list(ips), list(gateways), mtu, str(uuid4()))
         machine = self._machine(record)
@@ -257,7 +261,8 @@ class Lab:
         return self.directory / STATE
 
     def _save(self) -> None:
-        self._state.write(self._path)
+        with self._lock:
+            self._state.write(self._path)
 
     def _namespace(self, node: str) -> Namespace:
         return Namespace(self.directory, node)
@@ -267,10 +272,13 @@ class Lab:
         if not NODE.fullmatch(node):
             raise LabError(f"a node's name is 1 to 11 of a–z, 0–9 and -, not {node!r}")
         namespace = self._namespace(node)
-        if namespace.exists():
-            raise LabError(f"network namespace {namespace.name} exists already and isn't this lab's to make")
-        self._state.namespaces.append(node)
-        self._save()
+        with self._lock:
+            if node in self._state.namespaces:
+                raise LabError(f"lab {self.name} has {node} already")
+            if namespace.exists():
+                raise LabError(f"network namespace {namespace.name} exists already, and another made it")
+            self._state.namespaces.append(node)
+            self._save()
 
     def _make_networks(self) -> None:
         for node in (FABRIC, CONTROLLER):

@@ -67,7 +67,9 @@ class Machine:
 
     @property
     def address(self) -> str:
-        """Its first address, without prefix length."""
+        """Its first address, without prefix length. Raises LabError if it has none."""
+        if not self.record.ips:
+            raise LabError(f"{self.name} has no address of its own")
         return self.addresses[0]
 
     @property

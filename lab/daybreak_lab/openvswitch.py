@@ -61,7 +61,7 @@ class OpenVSwitch:
         return self._run("ovs-vsctl", f"--timeout={timeout:.0f}", *args).stdout.strip()
 
     def ofctl(self, *args: str, stdin: str | None = None) -> str:
-        """ovs-ofctl(8) by the bridges' management sockets, with OpenFlow 1.3 if not told otherwise. Returns its output."""
+        """ovs-ofctl(8) by the bridges' management sockets, by default with OpenFlow 1.3. Returns its output."""
         return self._run("ovs-ofctl", "--protocols=OpenFlow13", *args, stdin=stdin).stdout.rstrip("\n")
 
     def appctl(self, *args: str, target: str = SWITCH) -> str:

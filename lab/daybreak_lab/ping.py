@@ -17,6 +17,7 @@ from itertools import groupby
 from typing import Any
 
 from daybreak_lab.namespace import Namespace
+from daybreak_lab.process import LabError
 
 HEADER = struct.Struct("!BBHHHQ")  # type, code, checksum, identifier, sequence, the whole sequence number
 Address = IPv4Address | IPv6Address
@@ -95,9 +96,15 @@ class Ping:
         size: int = 56,
         grace: float = 1.0,
     ) -> None:
-        """Seconds between requests; how many (None: until stopped); bytes of payload; seconds to wait for the last."""
+        """Seconds between requests; how many (None: until stopped); bytes of payload; seconds to wait for the last.
+
+        Raises LabError if the address isn't one.
+        """
         self.result = PingResult()
-        self._target = ip_address(address.partition("%")[0])
+        try:
+            self._target = ip_address(address.partition("%")[0])
+        except ValueError as error:
+            raise LabError(f"{address} is neither a machine nor an address") from error
         self._interval, self._count, self._grace = interval, count, grace
         self._filler = bytes(max(0, size - 8))
         self._identifier = int.from_bytes(os.urandom(2))

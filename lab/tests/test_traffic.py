@@ -1,8 +1,10 @@
 """Packets between machines on two hypervisors, through VXLAN over the lab's underlay."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from daybreak_lab import Hypervisor, Lab, LabError, Machine
+from daybreak_lab import Hypervisor, Lab, LabError, Machine, Ping
 
 pytestmark = pytest.mark.ovs
 
@@ -85,3 +87,26 @@ def test_provider_networks_carry_vlans(lab: Lab) -> None:
     assert vm.ping(router).ok
     assert not vm.ping(stranger, count=1, timeout=0.3).ok
     assert host.ovs_vsctl("get", "Open_vSwitch", ".", "other_config:provider_mappings") == '"physnet1:br-ex"'
+
+
+def test_what_cannot_be_done_is_said(lab: Lab) -> None:
+    vm = lab.vm("vm", ips=["10.0.0.1/24"])
+    with pytest.raises(LabError, match="isn't plugged in"):
+        vm.unplug()
+    with pytest.raises(LabError, match="neither a machine nor an address"):
+        vm.ping("vm2")
+    with pytest.raises(LabError, match="prefix length"):
+        lab.vm("vm2", ips=["10.0.0.2"])
+    with pytest.raises(LabError, match="has vm already"):
+        lab.vm("vm")
+    with pytest.raises(LabError, match="no address of its own"):
+        vm.ping(lab.vm("vm3"))
+    assert vm.ping("10.0.0.2", count=1).errors == {"Network is unreachable"}
+
+
+def test_hypervisors_may_be_made_at_the_same_time(lab: Lab) -> None:
+    with ThreadPoolExecutor() as threads:
+        hosts = list(threads.map(lab.hypervisor, ["h1", "h2", "h3"]))
+    assert len({host.underlay_address for host in hosts}) == 3
+    for other in hosts[1:]:
+        assert Ping(hosts[0].namespace, str(other.underlay_address), count=1).start().wait().ok
