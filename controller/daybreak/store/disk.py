@@ -3,13 +3,17 @@
 One directory holds `daybreak.db` (with SQLite's own `-wal` and `-shm` beside it) and `lock`. Records are MessagePack,
 as maps by field name. Layout of the database, schema version (`PRAGMA user_version`) 1:
 
-    rows     every record, by kind and key, with the revision that wrote it
+    rows     every record with its kind and key, and the revision that wrote it
     log      what each of the last revisions changed: a list of [kind, key, old, new]
     resting  numbers that were freed, until every switch has applied the revision that freed them
+
+`rows` has no index by key, for its one writer keeps all in memory anyway, and knows each row's id. Keys are random, so
+each new one would dirty a page of that index: a bulk of ports would write some seven times as much.
 """
 
 import contextlib
 import fcntl
+import itertools
 import os
 import sqlite3
 from collections import deque
@@ -25,8 +29,8 @@ from daybreak.store.ledger import Draft, Rest
 
 MIGRATIONS = (
     """
-    CREATE TABLE rows (kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, body BLOB NOT NULL,
-                       PRIMARY KEY (kind, key));
+    CREATE TABLE rows (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL,
+                       body BLOB NOT NULL);
     CREATE TABLE log (revision INTEGER PRIMARY KEY, size INTEGER NOT NULL, changes BLOB NOT NULL);
     CREATE TABLE resting (kind TEXT NOT NULL, value INTEGER NOT NULL, revision INTEGER NOT NULL,
                           PRIMARY KEY (kind, value)) WITHOUT ROWID;
@@ -38,6 +42,7 @@ PAGE = 200
 """Changes that are read from the log at once, about."""
 
 encode = msgspec.msgpack.Encoder().encode
+NOTHING = encode(None)
 _entries = msgspec.msgpack.Decoder(list[tuple[str, str, msgspec.Raw, msgspec.Raw]])
 
 
@@ -47,8 +52,8 @@ class Batch(NamedTuple):
     `applied` and `trim` are revisions: numbers that rest up to the one, and log entries up to the other, are deleted.
     """
 
-    puts: Sequence[tuple[str, str, int, bytes]]
-    deletes: Sequence[tuple[str, str]]
+    puts: Sequence[tuple[int, str, str, int, bytes]]
+    deletes: Sequence[tuple[int, str, str]]
     log: Sequence[tuple[int, int, bytes]]
     rests: Sequence[tuple[str, int, int]]
     applied: int
@@ -78,8 +83,8 @@ def connect(path: Path) -> sqlite3.Connection:
 def insert(db: sqlite3.Connection, batch: Batch) -> None:
     """Begin a transaction with all of a batch in it. Touches memory alone: COMMIT is what writes and syncs."""
     db.execute("BEGIN IMMEDIATE")
-    db.executemany("REPLACE INTO rows (kind, key, revision, body) VALUES (?, ?, ?, ?)", batch.puts)
-    db.executemany("DELETE FROM rows WHERE kind = ? AND key = ?", batch.deletes)
+    db.executemany("REPLACE INTO rows (id, kind, key, revision, body) VALUES (?, ?, ?, ?, ?)", batch.puts)
+    db.executemany("DELETE FROM rows WHERE id = ? AND kind = ? AND key = ?", batch.deletes)
     db.executemany("INSERT INTO log (revision, size, changes) VALUES (?, ?, ?)", batch.log)
     db.execute("DELETE FROM resting WHERE revision <= ?", (batch.applied,))
     db.executemany("REPLACE INTO resting (kind, value, revision) VALUES (?, ?, ?)", batch.rests)
@@ -109,6 +114,8 @@ class Disk:
         self._decoders: dict[str, msgspec.msgpack.Decoder[Any]] = {
             name: msgspec.msgpack.Decoder(kind | None) for name, kind in self._kinds.items()
         }
+        self._ids: dict[str, dict[str, int]] = {name: {} for name in self._kinds}
+        self._new_ids = itertools.count(1)
         self._limit = log
         self._trim = 0
         self.path = directory / "daybreak.db"
@@ -128,8 +135,10 @@ class Disk:
     def load(self) -> Contents:
         """All that is on the disk."""
         with naming(self.path):
-            rows = self.db.execute("SELECT kind, key, body FROM rows")
+            rows = self.db.execute("SELECT id, kind, key, body FROM rows ORDER BY id")
             records = [self._record(*row) for row in rows]
+            (last,) = self.db.execute("SELECT coalesce(max(id), 0) FROM rows").fetchone()
+            self._new_ids = itertools.count(last + 1)
             rests = self.db.execute("SELECT kind, value, revision FROM resting")
             rested = [Rest(self._number(kind), value, revision) for kind, value, revision in rests]
         revision = self._sizes[-1][0] if self._sizes else 0
@@ -154,32 +163,36 @@ class Disk:
 
     def batch(self, drafts: Iterable[Draft], applied: int) -> Batch:
         """The drafts as rows: of those that touch the same row, the last counts."""
-        puts: dict[tuple[str, str], tuple[str, str, int, bytes]] = {}
-        deletes: dict[tuple[str, str], None] = {}
+        last: dict[tuple[str, str], tuple[int, bytes]] = {}  # the body is NOTHING where the row goes
         log = []
         rests = []
         for (revision, changes), freed in drafts:
             entries = []
             for kind, key, old, new in changes:
-                row = kind.kind, key
-                if new is None:
-                    puts.pop(row, None)
-                    deletes[row] = None
-                    body = b"\xc0"
-                else:
-                    deletes.pop(row, None)
-                    body = encode(new)
-                    puts[row] = (*row, revision, body)
+                row, body = (kind.kind, key), encode(new)
+                last[row] = revision, body
                 entries.append((*row, old, msgspec.Raw(body)))
             log.append((revision, len(changes), encode(entries)))
             rests += [(number.kind, value, revision) for number, value, revision in freed]
+        puts = []
+        deletes = []
+        for (name, key), (revision, body) in last.items():
+            known = self._ids[name].get(key)
+            if body != NOTHING:
+                puts.append((known or next(self._new_ids), name, key, revision, body))
+            elif known:
+                deletes.append((known, name, key))
         while self._kept > self._limit and len(self._sizes) > 1:
             self._trim, size = self._sizes.popleft()
             self._kept -= size
-        return Batch(tuple(puts.values()), tuple(deletes), log, rests, applied, self._trim)
+        return Batch(puts, deletes, log, rests, applied, self._trim)
 
     def wrote(self, batch: Batch) -> None:
-        """The batch is durable: its entries count towards the length of the log."""
+        """The batch is durable: remember where its rows are, and how long the log is."""
+        for identity, kind, key, _, _ in batch.puts:
+            self._ids[kind][key] = identity
+        for _, kind, key in batch.deletes:
+            del self._ids[kind][key]
         for revision, size, _ in batch.log:
             self._sizes.append((revision, size))
             self._kept += size
@@ -198,9 +211,10 @@ class Disk:
         for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
             self.db.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT")
 
-    def _record(self, kind: str, key: str, body: bytes) -> Record:
+    def _record(self, identity: int, kind: str, key: str, body: bytes) -> Record:
         try:
             record: Record = self._decoders[kind].decode(body)
+            self._ids[kind][record.key] = identity
         except KeyError:
             raise self._unknown(kind) from None
         except msgspec.DecodeError as error:
