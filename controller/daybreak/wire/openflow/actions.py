@@ -8,6 +8,7 @@ Sources: OpenFlow Switch Specification 1.3.5, sections 7.2.4 and 7.2.5; ovs-acti
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import error as StructError
 from struct import unpack_from
 from typing import Any
@@ -33,9 +34,16 @@ _EXPERIMENTER_ACTION = 0xFFFF
 Target = Field | BitField
 
 
+@lru_cache(maxsize=4096)
+def _padded(format: str) -> tuple[str, int]:
+    """The format with padding to a multiple of eight bytes, and its size."""
+    padded = pad(Layout(format))
+    return padded.format, padded.size()
+
+
 def _nicira(subtype: int, format: str = "", *arguments: Any) -> Layout:
-    body = pad(Layout("HHIH" + format))
-    return Layout(body.format, (_EXPERIMENTER_ACTION, body.size(), NICIRA, subtype, *arguments))
+    padded, size = _padded("HHIH" + format)
+    return Layout(padded, (_EXPERIMENTER_ACTION, size, NICIRA, subtype, *arguments))
 
 
 def _slice(target: Target) -> tuple[bytes, int, int]:
@@ -71,7 +79,7 @@ def _fit(field: Field, value: Any) -> Any:
         return value
     if not 0 <= value <= field.full:
         raise ValueError(f"{value:#x} is too wide for {field.name}")
-    return value.to_bytes(field.nbytes, "big") if field.format[-1] == "s" else value
+    return value.to_bytes(field.nbytes, "big") if field.in_bytes else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +147,8 @@ class SetField:
             header = self.field.nxm_masked_header
             operands = f"{len(header)}s{self.field.format * 2}"
             return _nicira(33, operands, header, value, _fit(self.field, self.mask))
-        body = pad(Layout(f"HH{len(self.field.header)}s{self.field.format}"))
-        return Layout(body.format, (25, body.size(), self.field.header, value))
+        padded, size = _padded(f"HH{len(self.field.header)}s{self.field.format}")
+        return Layout(padded, (25, size, self.field.header, value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +240,7 @@ class Ct:
     actions: "tuple[Action, ...]" = ()
 
     def layout(self) -> Layout:
-        source, zone = (b"\0" * 4, self.zone) if not isinstance(self.zone, Target) else _packed_slice(self.zone)
+        source, zone = _packed_slice(self.zone) if isinstance(self.zone, (Field, BitField)) else (b"\0" * 4, self.zone)
         nested = join(*(action.layout() for action in self.actions))
         head = (self.commit | self.force << 1, source, zone, _NO_TABLE if self.table is None else self.table, self.alg)
         return _nicira(35, "H4sHB3xH" + nested.format, *head, *nested.arguments)
@@ -395,6 +403,7 @@ class RawInstruction:
 
 Instruction = Meter | WriteMetadata | Goto | RawInstruction
 Step = Action | Instruction
+_INSTRUCTION_TYPES = (Meter, WriteMetadata, Goto, RawInstruction)  # a tuple is looked through faster than a union
 
 _APPLY = 4
 # The order in which Open vSwitch returns instructions, by their type: clear and write actions are ours as Raw only.
@@ -407,7 +416,7 @@ def instruction_layout(steps: Iterable[Step]) -> Layout:
     actions: list[Layout] = []
     instructions: dict[int, Layout] = {}
     for step in steps:
-        if not isinstance(step, Instruction):
+        if not isinstance(step, _INSTRUCTION_TYPES):
             actions.append(step.layout())
             continue
         layout = step.layout()

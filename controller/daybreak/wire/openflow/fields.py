@@ -86,6 +86,11 @@ class Field:
         return by_header, (self.header,)
 
     @property
+    def in_bytes(self) -> bool:
+        """Whether struct takes its values as bytes: those of 6 and 16 bytes, MAC and IPv6 addresses among them."""
+        return self.format[-1] == "s"
+
+    @property
     def nxm_masked_header(self) -> bytes:
         """Header of a masked load of the Nicira kind (NXAST_REG_LOAD2)."""
         oxm_class, number = self.legacy or (self.oxm_class, self.number)

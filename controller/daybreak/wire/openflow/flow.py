@@ -11,7 +11,7 @@ none of ours has.
 Sources: OpenFlow Switch Specification 1.3.5, sections 7.2.3, 7.3.4.1 and 7.3.5.2.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from struct import Struct
 from struct import error as StructError
@@ -23,7 +23,8 @@ from .layout import Bits, Either, Layout, Masked, Unknown, Variable, join, pad
 VERSION = 4
 FLOW_MOD = 14
 ADD, DELETE_STRICT = b"\x00", b"\x04"
-NO_COOKIE_MASK = b"\0" * 8
+COOKIE_SIZE = 8
+NO_COOKIE_MASK = bytes(COOKIE_SIZE)
 
 HEADER = Struct("!BBHI")
 HEAD_FORMAT = "BBHHHIIIHH"
@@ -94,8 +95,10 @@ def _shifted_right(value: "int | Unknown", shift: int, mask: int) -> "int | Unkn
 def _checked(term: Term) -> Term:
     """The term with its mask spelt out and its value, where it is known, within it."""
     field, value, mask = term
+    nbytes = field.nbytes if field.in_bytes else 0
     if isinstance(mask, Variable):
-        return Term(field, Masked(value, mask, 0 if field.nbytes in (1, 2, 4, 8) else field.nbytes), mask)  # type: ignore[arg-type]
+        assert isinstance(value, int | Variable)
+        return Term(field, Masked(value, mask, nbytes), mask)
     mask = field.full if mask is None else mask
     if not 0 <= mask <= field.full:
         raise ValueError(f"mask {mask:#x} is too wide for {field.name}")
@@ -105,7 +108,7 @@ def _checked(term: Term) -> Term:
         if not 0 <= value <= field.full or value & ~mask:
             raise ValueError(f"{value:#x} does not fit into {mask:#x} of {field.name}")
     elif isinstance(value, Variable) and mask != field.full:
-        value = Masked(value, mask, 0 if field.nbytes in (1, 2, 4, 8) else field.nbytes)
+        value = Masked(value, mask, nbytes)
     return Term(field, value, mask)
 
 
@@ -136,14 +139,14 @@ def canonical(match: Iterable[Condition]) -> tuple[Term, ...]:
             known = terms.get(term.field)
             terms[term.field] = term if known is None else _merged(known, term)
     return tuple(
-        term._replace(mask=None) if term.mask == term.field.full else term
+        Term(term.field, term.value, None) if term.mask == term.field.full else term
         for term in sorted(terms.values(), key=lambda term: term.field.order)
         if term.mask != 0
     )
 
 
 def _argument(field: Field, value: "int | Unknown") -> "int | bytes | Unknown":
-    return value.to_bytes(field.nbytes, "big") if isinstance(value, int) and field.format[-1] == "s" else value
+    return value.to_bytes(field.nbytes, "big") if isinstance(value, int) and field.in_bytes else value
 
 
 def term_layout(term: Term) -> Layout:
@@ -194,6 +197,7 @@ def flow_delete(key: bytes, xid: int = 0) -> bytes:
 
 
 _ENTRY = Struct("!HBx8xQ4x24xHH")  # length, table, priority and timeouts and flags, type and length of the match
+_MATCH_AT = 48
 _COUNTERS = Struct("!QQ")
 
 
@@ -204,51 +208,39 @@ def _entry_head(table: int, properties: int) -> bytes:
     return _HEAD.pack(table, 0, idle, hard, priority, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, flags, 0)
 
 
-def _entries(buffer: bytes, store: Callable[[bytes, bytes, int], None]) -> None:
-    """Cut the body of a flow-stats reply into entries and hand over key, body and offset of each."""
+def _entries(buffer: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Key and body of each flow in the body of a flow-stats reply."""
     heads: dict[tuple[int, int], bytes] = {}
     offset, end, unpack = 0, len(buffer), _ENTRY.unpack_from
     try:
         while offset < end:
             length, table, properties, _, match_length = unpack(buffer, offset)
-            instructions_at = 48 + ((match_length + 7) & ~7)
-            if match_length < 4 or length < instructions_at or offset + length > end:
+            match = offset + _MATCH_AT
+            rest, after = match + ((match_length + 7) & ~7), offset + length
+            if match_length < 4 or rest > after or after > end:
                 raise ValueError(f"flow entry of {length} bytes with a match of {match_length} at {offset} of {end}")
             head = heads.get((table, properties))
             if head is None:
                 head = heads[table, properties] = _entry_head(table, properties)
-            match = offset + 48
-            rest = offset + instructions_at
-            store(
-                head + buffer[match:rest],
-                buffer[offset + 24 : offset + 32] + buffer[rest : offset + length],
-                offset,
-            )
-            offset += length
+            yield head + buffer[match:rest], buffer[offset + 24 : offset + 32] + buffer[rest:after]
+            offset = after
     except StructError:
         raise ValueError(f"{end - offset} bytes left over behind the flow entries") from None
 
 
 def stats_entries(buffer: bytes | memoryview) -> dict[bytes, bytes]:
     """Key to body of all flows in the body of a flow-stats reply (what follows its 8 bytes of multipart header)."""
-    flows: dict[bytes, bytes] = {}
-
-    def store(key: bytes, body: bytes, _: int) -> None:
-        flows[key] = body
-
-    _entries(bytes(buffer), store)
-    return flows
+    return dict(_entries(bytes(buffer)))
 
 
 def stats_counters(buffer: bytes | memoryview) -> dict[bytes, tuple[bytes, int, int]]:
     """Key to body, packets and bytes of all flows in the body of a flow-stats reply."""
     data = bytes(buffer)
     flows: dict[bytes, tuple[bytes, int, int]] = {}
-
-    def store(key: bytes, body: bytes, offset: int) -> None:
+    offset = 0
+    for key, body in _entries(data):
         flows[key] = (body, *_COUNTERS.unpack_from(data, offset + 32))
-
-    _entries(data, store)
+        offset += _MATCH_AT + len(key) - HEAD_SIZE + len(body) - COOKIE_SIZE
     return flows
 
 

@@ -4,8 +4,10 @@ Every condition, action and instruction states its bytes once, as a `Layout`. Th
 shape (see `shape`) keeps the variables open, folds everything else into constants and compiles one `struct.pack`.
 """
 
-import struct
 from dataclasses import dataclass
+from functools import lru_cache
+from struct import Struct
+from struct import error as StructError
 from typing import Any, Literal, NamedTuple
 
 Kind = Literal["value", "actions"]
@@ -55,6 +57,11 @@ class Either:
 Unknown = Variable | Bits | Masked | Either
 
 
+@lru_cache(maxsize=4096)  # the struct module's own cache has a hundred places, and is emptied when they are taken
+def _struct(format: str) -> Struct:
+    return Struct("!" + format)
+
+
 class Layout(NamedTuple):
     """A struct format without byte order (it is always the network's) and the arguments that go with it."""
 
@@ -63,19 +70,24 @@ class Layout(NamedTuple):
 
     def size(self) -> int:
         """Bytes that this layout takes."""
-        return struct.calcsize("!" + self.format)
+        return _struct(self.format).size
 
     def pack(self) -> bytes:
         """The bytes. ValueError where an argument does not fit its place."""
         try:
-            return struct.pack("!" + self.format, *self.arguments)
-        except struct.error as error:
+            return _struct(self.format).pack(*self.arguments)
+        except StructError as error:
             raise ValueError(f"{error} in {self}") from None
 
 
 def join(*layouts: Layout) -> Layout:
     """Layouts one behind the other."""
-    return Layout("".join(part.format for part in layouts), tuple(a for part in layouts for a in part.arguments))
+    formats: list[str] = []
+    arguments: list[Any] = []
+    for format, values in layouts:
+        formats.append(format)
+        arguments += values
+    return Layout("".join(formats), tuple(arguments))
 
 
 def pad(layout: Layout, multiple: int = 8) -> Layout:

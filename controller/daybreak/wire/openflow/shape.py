@@ -191,10 +191,10 @@ class _Code:
             if not isinstance(term.mask, Variable):
                 continue
             before, rest, mask = before + after[:n], after[n + 1 :], term.mask.name
-            nbytes = term.field.nbytes
-            is_bytes = term.field.format[-1] == "s"
-            full: Any = term.field.full.to_bytes(nbytes, "big") if is_bytes else term.field.full
-            none: Any = bytes(nbytes) if is_bytes else 0
+            full, none = (
+                number.to_bytes(term.field.nbytes, "big") if term.field.in_bytes else number
+                for number in (term.field.full, 0)
+            )
             value = term.value.value if isinstance(term.value, Masked) else term.value
             return [
                 f"{indent}if {mask} == {full!r}:",

@@ -43,7 +43,7 @@ from daybreak.wire.openflow.fields import (
     TUN_ID,
     VLAN_VID,
 )
-from daybreak.wire.openflow.flow import Condition, flow_key
+from daybreak.wire.openflow.flow import Condition, flow_delete, flow_key, flow_mod
 from daybreak.wire.openflow.layout import Var
 from daybreak.wire.openflow.text import Names, format_flow, format_match, format_steps
 
@@ -161,6 +161,20 @@ def test_a_flow_is_a_line() -> None:
 
 def test_a_flow_on_everything_is_a_line() -> None:
     assert format_flow(flow_key(0, 0, ()), bytes(8)) == "cookie=0x0, table=0, priority=0 actions=drop"
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (flow_mod(KEY, BODY), "OFPT_FLOW_MOD (OF1.3) (xid=0x7): ADD table:10 priority=100,reg11=0x7/0xffff,"),
+        (flow_delete(KEY), "OFPT_FLOW_MOD (OF1.3) (xid=0x7): DEL_STRICT table:10 priority=100,reg11=0x7/0xffff,"),
+    ],
+)
+def test_ovs_ofctl_reads_the_message(message: bytes, text: str) -> None:
+    with_xid = message[:4] + (7).to_bytes(4, "big") + message[8:]
+    command = ("ovs-ofctl", "ofp-print", "-")
+    done = subprocess.run(command, input=with_xid.hex(" "), capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(text)
 
 
 def test_ovs_ofctl_reads_the_line() -> None:
