@@ -29,6 +29,7 @@ class Switch:
         self.environment = os.environ | {key: str(folder) for key in ("OVS_RUNDIR", "OVS_DBDIR", "OVS_LOGDIR")}
         self.server: subprocess.Popen[bytes] | None = None
         self.vswitchd: subprocess.Popen[bytes] | None = None
+        self.marks = 0
 
     def start_server(self) -> None:
         database = self.folder / "conf.db"
@@ -40,9 +41,9 @@ class Switch:
         self.vsctl("--no-wait", "init")
 
     def start_vswitchd(self) -> None:
-        self.vswitchd = self.start(
-            "unshare", "--net", "ovs-vswitchd", f"unix:{self.folder}/db.sock", "--disable-system"
-        )
+        control = f"--unixctl={self.folder}/vswitchd.ctl"
+        daemon = ("ovs-vswitchd", f"unix:{self.folder}/db.sock", "--disable-system", control)
+        self.vswitchd = self.start("unshare", "--net", *daemon)
 
     def start(self, *argv: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{argv[0]}.log").open("ab") as out:
@@ -56,12 +57,26 @@ class Switch:
         end(self.vswitchd)
 
     def run(self, *argv: str) -> str:
-        return subprocess.run(
-            argv, env=self.environment, cwd=self.folder, check=True, timeout=DEADLINE, capture_output=True, text=True
-        ).stdout.strip()
+        done = subprocess.run(
+            argv, env=self.environment, cwd=self.folder, timeout=DEADLINE, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
     def vsctl(self, *arguments: str) -> str:
         return self.run("ovs-vsctl", f"--db=unix:{self.folder}/db.sock", *arguments)
+
+    def get(self, table: str, record: str, column: str) -> str:
+        return self.vsctl("get", table, record, column).strip('"')
+
+    def mark(self) -> str:
+        """Write something new, by which a reader knows that it has seen all that was written before."""
+        self.marks += 1
+        self.vsctl("--no-wait", "set", "Open_vSwitch", ".", f"external_ids:mark={self.marks}")
+        return str(self.marks)
+
+    def appctl(self, *arguments: str) -> str:
+        return self.run("ovs-appctl", "-t", f"{self.folder}/vswitchd.ctl", *arguments)
 
     def ofctl(self, *arguments: str) -> str:
         return self.run("ovs-ofctl", "-OOpenFlow13", *arguments)
