@@ -25,30 +25,30 @@ def test_a_continuous_ping_knows_what_a_cut_lost(hosts: list[Hypervisor], pair: 
     assert outage.first <= silent_from + 1  # the one under way at the cut may be lost too
     assert outage.last >= silent_to
     assert result.lost == list(range(outage.first, outage.last + 1))
-    assert outage.seconds == pytest.approx(0.01 * len(result.lost), rel=0.5)
+    assert outage.seconds >= 0.009 * len(result.lost)
     assert hosts[1].underlay.state() == "up"
 
 
 def test_cutting_one_network_leaves_the_other(hosts: list[Hypervisor], pair: tuple[Machine, Machine], lab: Lab) -> None:
     alice, bob = pair
     hosts[0].management.cut()
-    assert alice.ping(bob).ok
+    assert alice.ping(bob, timeout=10).ok
     management = str(hosts[0].management_address)
     assert Ping(lab.controller_namespace, management, count=1, grace=0.3).start().wait().lost == [1]
     hosts[0].management.heal()
-    assert Ping(lab.controller_namespace, management, count=1).start().wait().ok
+    assert Ping(lab.controller_namespace, management, count=1, grace=10).start().wait().ok
 
 
 def test_a_slow_and_lossy_cable(hosts: list[Hypervisor], pair: tuple[Machine, Machine]) -> None:
     alice, bob = pair
-    assert alice.ping(bob).ok
+    assert alice.ping(bob, timeout=10).ok
     hosts[1].underlay.impair(delay=0.05)
-    assert all(seconds >= 0.1 for seconds in alice.ping(bob).rtts.values())
+    assert all(seconds >= 0.1 for seconds in alice.ping(bob, timeout=10).rtts.values())
     hosts[1].underlay.impair(loss=0.5)
     assert hosts[1].underlay.state() == "impaired"
     assert 5 < alice.ping(bob, count=100, interval=0.005, timeout=0.3).received < 60  # 25 are expected
     hosts[1].underlay.heal()
-    assert alice.ping(bob, count=20, interval=0.005).ok
+    assert alice.ping(bob, count=20, interval=0.005, timeout=10).ok
 
 
 @pytest.mark.parametrize("kill", [False, True])
@@ -61,7 +61,7 @@ def test_a_switch_restarts_with_its_ports(hosts: list[Hypervisor], pair: tuple[M
     assert "actions=" not in hosts[1].ovs_ofctl(
         "dump-flows", "br-int"
     )  # Open vSwitch forgets; that's a controller's matter
-    assert Ping(hosts[0].namespace, str(hosts[1].underlay_address), count=1).start().wait().ok
+    assert Ping(hosts[0].namespace, str(hosts[1].underlay_address), count=1, grace=10).start().wait().ok
 
 
 @pytest.mark.parametrize("kill", [False, True])
@@ -69,7 +69,7 @@ def test_a_database_restarts_as_it_was(hosts: list[Hypervisor], pair: tuple[Mach
     alice, bob = pair
     hosts[1].restart_database(kill)
     assert bob.tap in hosts[1].ovs_vsctl("list-ports", "br-int")
-    assert alice.ping(bob).ok
+    assert alice.ping(bob, timeout=10).ok
 
 
 def test_a_hypervisor_loses_power_and_comes_back(hosts: list[Hypervisor], pair: tuple[Machine, Machine]) -> None:
@@ -80,7 +80,7 @@ def test_a_hypervisor_loses_power_and_comes_back(hosts: list[Hypervisor], pair: 
     assert hosts[1].management.state() == "cut"
     hosts[1].start()
     assert bob.tap in hosts[1].ovs_vsctl("list-ports", "br-int")
-    assert Ping(hosts[0].namespace, str(hosts[1].underlay_address), count=1).start().wait().ok
+    assert Ping(hosts[0].namespace, str(hosts[1].underlay_address), count=1, grace=10).start().wait().ok
 
 
 def test_a_controller_is_reached_at_its_address(lab: Lab) -> None:

@@ -11,8 +11,8 @@ pytestmark = pytest.mark.ovs
 
 def test_machines_on_two_hypervisors_reach_each_other(pair: tuple[Machine, Machine]) -> None:
     alice, bob = pair
-    assert alice.ping(bob).received == 3
-    assert alice.ping("fd00::2").received == 3
+    assert alice.ping(bob, timeout=10).received == 3
+    assert alice.ping("fd00::2", timeout=10).received == 3
     assert alice.ping("10.0.0.9", count=1, timeout=0.2).lost == [1]
     assert alice.arping("10.0.0.2") == bob.mac
     assert alice.arping("10.0.0.9", timeout=0.2) is None
@@ -31,7 +31,7 @@ def test_a_server_says_who_it_saw(pair: tuple[Machine, Machine]) -> None:
 
 def test_large_packets_arrive_whole_up_to_the_mtu(pair: tuple[Machine, Machine]) -> None:
     alice, bob = pair
-    assert alice.ping(bob, size=1450 - 28).ok  # less the headers of IP and ICMP
+    assert alice.ping(bob, size=1450 - 28, timeout=10).ok  # less the headers of IP and ICMP
     for machine in pair:
         machine.exec("ip", "link", "set", "eth0", "mtu", "1500")
     assert not alice.ping(bob, count=1, size=1500 - 28, timeout=0.3).ok  # VXLAN would need 1550 on the underlay
@@ -71,7 +71,7 @@ def test_a_machine_moves_with_its_card(lab: Lab, hosts: list[Hypervisor], pair: 
     for machine, other in ((alice, bob), (bob, alice)):
         port, out = (hosts[0].ovs_vsctl("get", "Interface", each.tap, "ofport") for each in (machine, other))
         hosts[0].ovs_ofctl("add-flow", "br-int", f"in_port={port},actions={out}")
-    assert alice.ping(bob).ok
+    assert alice.ping(bob, timeout=10).ok
 
 
 def test_provider_networks_carry_vlans(lab: Lab) -> None:
@@ -84,7 +84,7 @@ def test_provider_networks_carry_vlans(lab: Lab) -> None:
     vm = lab.vm("vm", ips=["192.0.2.2/24"])
     vm.plug(host, bridge="br-ex")
     host.ovs_vsctl("set", "Port", vm.tap, "tag=101")
-    assert vm.ping(router).ok
+    assert vm.ping(router, timeout=10).ok
     assert not vm.ping(stranger, count=1, timeout=0.3).ok
     assert host.ovs_vsctl("get", "Open_vSwitch", ".", "other_config:provider_mappings") == '"physnet1:br-ex"'
 
@@ -109,4 +109,4 @@ def test_hypervisors_may_be_made_at_the_same_time(lab: Lab) -> None:
         hosts = list(threads.map(lab.hypervisor, ["h1", "h2", "h3"]))
     assert len({host.underlay_address for host in hosts}) == 3
     for other in hosts[1:]:
-        assert Ping(hosts[0].namespace, str(other.underlay_address), count=1).start().wait().ok
+        assert Ping(hosts[0].namespace, str(other.underlay_address), count=1, grace=10).start().wait().ok
