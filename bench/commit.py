@@ -3,8 +3,10 @@
 Three questions, each answered within one run because disks differ by a hundred times:
 
 1. Where should commits run? The latency of one small write while another client synchronises many objects, for each
-   place: on the event loop, in a thread, on the loop with only COMMIT in a thread, in a process of its own. The last
-   columns say how late the event loop was meanwhile, for the sessions with the switches share it.
+   place: on the event loop, in a thread, on the loop with only COMMIT in a thread, in a process of its own. Once with
+   an event loop that does nothing else, and once with one that also computes, as it does when flows follow from what
+   was written: a thread then has to win back the interpreter's lock after each row. The last columns say how late the
+   loop was, for the sessions with the switches share it.
 2. How many durable writes are there in a second, one at a time and from 64 writers?
 3. How long does it take to load everything at a start?
 
@@ -23,7 +25,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -36,6 +38,8 @@ BATCH = 100
 """Objects in one transaction of the client that synchronises."""
 IN_FLIGHT = 4
 """Its transactions that are under way at once."""
+WORK, REST = 0.001, 0.0005
+"""Seconds that a loop that also computes does so, and then does not."""
 PAUSE = 0.002
 """Seconds between one small write's answer and the next small write."""
 
@@ -52,6 +56,7 @@ class OnTheLoop(SqliteStore):
     async def _persist(self, batch: Batch) -> None:
         insert(self._disk.db, batch)
         self._disk.db.execute("COMMIT")
+        await asyncio.sleep(0)  # give way to the others, as all other places do
 
 
 class InAThread(SqliteStore):
@@ -221,6 +226,15 @@ async def lateness(done: asyncio.Event) -> list[float]:
     return late
 
 
+async def compute(done: asyncio.Event) -> None:
+    """Keep the loop busy, a piece at a time."""
+    while not done.is_set():
+        until = time.perf_counter() + WORK
+        while time.perf_counter() < until:
+            pass
+        await asyncio.sleep(REST)
+
+
 class Samples(NamedTuple):
     """What was measured of one place, all rounds together; times in seconds."""
 
@@ -230,18 +244,30 @@ class Samples(NamedTuple):
 
 
 async def contend(
-    place: type[SqliteStore], directory: Path, bulk: Sequence[Port], small: Sequence[Port], samples: Samples
-) -> None:
+    place: type[SqliteStore], directory: Path, bulk: Sequence[Port], small: Sequence[Port], busy: bool
+) -> Samples:
     async with scratch(place, directory) as store:
         done = asyncio.Event()
         start = time.perf_counter()
         writing = asyncio.create_task(small_writes(store, small, done))
         waking = asyncio.create_task(lateness(done))
+        working = [asyncio.create_task(compute(done))] if busy else []
         await synchronise(store, bulk)
-        samples.rates.append(len(bulk) / (time.perf_counter() - start))
+        rate = len(bulk) / (time.perf_counter() - start)
         done.set()
-        samples.writes.extend(await writing)
-        samples.late.extend(await waking)
+        await asyncio.gather(*working)
+        return Samples(await writing, await waking, [rate])
+
+
+def show(title: str, samples: Mapping[str, Samples], limit: float) -> None:
+    """A table of how each place did, in milliseconds and in multiples of what the disk takes."""
+    widths = {"median": 8, "x raw": 7, "p99": 8, "x raw ": 7, "max": 8, "objects/s": 11, "late p99": 10, "max ": 8}
+    print(f"\n{title}\n" + " " * 20 + "".join(f"{head.strip():>{width}}" for head, width in widths.items()))
+    for name, (writes, late, rates) in samples.items():
+        took = [statistics.median(writes), percentile(writes, 0.99)]
+        ratios = "".join(f"{seconds * 1e3:8.2f}{seconds / limit:7.1f}" for seconds in took)
+        loop = f"{percentile(late, 0.99) * 1e3:10.2f}{max(late) * 1e3:8.1f}"
+        print(f"{name:20}{ratios}{max(writes) * 1e3:8.1f}{statistics.median(rates):11.0f}{loop}")
 
 
 async def durable_writes(directory: Path, objects: Sequence[Port], writers: int) -> float:
@@ -274,36 +300,26 @@ async def loading(directory: Path, objects: Sequence[Port], pools: tuple[Pool, .
 async def main(objects: int, rounds: int, directory: Path) -> None:
     bulk, small = ports(objects, 1), ports(100_000, 2)
     size = len(encode(bulk[0]))
-    places = {name: Samples([], [], []) for name in PLACES}
+    samples = {busy: {name: Samples([], [], []) for name in PLACES} for busy in (False, True)}
     raw = []
     for _ in range(rounds):
         for name, place in PLACES.items():
-            raw += fdatasync(directory, size)
-            await contend(place, directory, bulk, small, places[name])
+            for busy in samples:
+                raw += fdatasync(directory, size)
+                for gathered, new in zip(
+                    samples[busy][name], await contend(place, directory, bulk, small, busy), strict=True
+                ):
+                    gathered.extend(new)
 
     limit = statistics.median(raw)
-    print(
-        f"raw: append {size} bytes and fdatasync: median {limit * 1e3:.2f} ms, p99 {percentile(raw, 0.99) * 1e3:.2f} ms"
+    print(f"raw: append {size} bytes and fdatasync: median {limit * 1e3:.2f}, p99 {percentile(raw, 0.99) * 1e3:.2f} ms")
+    what = f"ms for a small write while {objects} objects come, {BATCH} in a transaction, {IN_FLIGHT} of them in flight"
+    show(f"{what}; {rounds} rounds", samples[False], limit)
+    show(
+        f"the same while the loop also computes, {WORK * 1e3:.1f} of each {(WORK + REST) * 1e3:.1f} ms",
+        samples[True],
+        limit,
     )
-    print(
-        f"\nms for a small write while {objects} objects come, {BATCH} at once, {IN_FLIGHT} times in flight; {rounds} rounds"
-    )
-    heads = (
-        ("median", 8),
-        ("x raw", 7),
-        ("p99", 8),
-        ("x raw", 7),
-        ("max", 8),
-        ("objects/s", 11),
-        ("late p99", 15),
-        ("max", 8),
-    )
-    print(" " * 20 + "".join(f"{head:>{width}}" for head, width in heads))
-    for name, (writes, late, rates) in places.items():
-        columns = [statistics.median(writes), percentile(writes, 0.99)]
-        ratios = "".join(f"{took * 1e3:8.2f}{took / limit:7.1f}" for took in columns)
-        loop = f"{percentile(late, 0.99) * 1e3:15.2f}{max(late) * 1e3:8.1f}"
-        print(f"{name:20}{ratios}{max(writes) * 1e3:8.1f}{statistics.median(rates):11.0f}{loop}")
 
     print("\ndurable writes of one port, per second")
     for writers, count in ((1, 3000), (64, 30_000)):
