@@ -16,7 +16,7 @@ generated source is in `source`.
 
 import keyword
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from re import finditer
@@ -49,7 +49,8 @@ class Shape:
 
     Arguments are ints for fields of 1, 2, 4 and 8 bytes and for numbers in actions, `bytes` for fields of 6 and 16
     bytes (MAC and IPv6 addresses), and tuples of actions for variables of that kind. They are packed, not validated:
-    one that does not fit its place raises struct.error, and a bit field keeps its own bits alone.
+    a number that does not fit its place raises struct.error, a bit field keeps its own bits alone, and of `bytes` the
+    caller sees to the length.
 
     ValueError at construction where a name is unknown or unused, a value does not fit or a prerequisite is missing.
     """
@@ -65,14 +66,10 @@ class Shape:
         self._terms = canonical(match)
         self._check_names()
         self._check_prerequisites()
+        self.encode: Encode = self._compile("encode")  # encode(*values) -> (key, instructions)
 
     def __repr__(self) -> str:
         return f"Shape({self.names}, table={self.table}, priority={self.priority}, {self.match}, {self.actions})"
-
-    @cached_property
-    def encode(self) -> Encode:
-        """`encode(*values) -> (key, instructions)`."""
-        return self._compile("encode")  # type: ignore[no-any-return]
 
     @cached_property
     def message(self) -> Message:
@@ -158,14 +155,6 @@ def _filled(value: Any, bound: dict[str, Any]) -> Iterator[Any]:
         yield value
 
 
-@dataclass(frozen=True, slots=True)
-class _Pack:
-    """A format of which constants are folded, and the expressions that it packs."""
-
-    format: str
-    expressions: tuple[str, ...]
-
-
 class _Code:
     """The source of one function of a shape, and the names that it uses."""
 
@@ -222,14 +211,14 @@ class _Code:
     def _packed(self, layout: Layout) -> str:
         if not any(isinstance(argument, Unknown) for argument in layout.arguments):
             return repr(layout.pack())
-        pack = _folded(layout)
-        pack_name = f"_pack{len(self.scope)}"
-        self.scope[pack_name] = Struct("!" + pack.format).pack
-        return f"{pack_name}({', '.join(pack.expressions)})"
+        format, expressions = _folded(layout)
+        pack = f"_pack{len(self.scope)}"
+        self.scope[pack] = Struct("!" + format).pack
+        return f"{pack}({', '.join(expressions)})"
 
 
-def _folded(layout: Layout) -> _Pack:
-    """The layout with runs of constants packed into one item each."""
+def _folded(layout: Layout) -> tuple[str, list[str]]:
+    """A struct format and the expressions that go with it, runs of constants packed into one item each."""
     items: list[tuple[str, Any]] = []
     arguments = iter(layout.arguments)
     for item in finditer(r"(\d*)([BHIQsx])", layout.format):
@@ -239,7 +228,8 @@ def _folded(layout: Layout) -> _Pack:
         else:
             repeated = 1 if code == "s" else int(count or 1)
             items += ((count + code if code == "s" else code, next(arguments)) for _ in range(repeated))
-    format, expressions = "", []
+    format = ""
+    expressions: list[str] = []
     for constant, run in groupby(items, key=lambda item: not isinstance(item[1], Unknown)):
         if constant:
             data = b"".join(Layout(code, (value,)).pack() for code, value in run)
@@ -249,7 +239,7 @@ def _folded(layout: Layout) -> _Pack:
             for code, value in run:
                 format += code
                 expressions.append(_expression(value))
-    return _Pack(format, tuple(expressions))
+    return format, expressions
 
 
 def _expression(value: "int | Unknown") -> str:

@@ -215,6 +215,12 @@ def test_what_is_wrong_in_a_declaration_is_a_value_error(
         Shape(names, 1, 1, match, actions)
 
 
+@pytest.mark.parametrize(("table", "priority", "port"), [(256, 1, 1), (1, 65536, 1), (1, 1, 1 << 32)])
+def test_a_constant_that_does_not_fit_is_a_value_error(table: int, priority: int, port: int) -> None:
+    with pytest.raises(ValueError, match="format"):
+        Shape(("mac",), table, priority, (Condition(ETH_DST, Var("mac")),), (Output(port),))
+
+
 def test_an_argument_that_does_not_fit_is_not_sent() -> None:
     encode = compile_shape(("port",), 1, 1, (Condition(IN_PORT, Var("port")),), ())
     for wrong in (1 << 32, -1, None, b"1"):
