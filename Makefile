@@ -25,8 +25,8 @@ check: setup ## Style, types, which part may import which, links in the document
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python packaging/check_links.py
 
-bench: setup ## All measurements; BENCH=bench/bench_x.py for one
-	@for each in $(or $(BENCH),$(sort $(wildcard bench/bench_*.py))); do \
+bench: setup ## All measurements; BENCH=bench/NAME.py for one
+	@for each in $(or $(BENCH),$(sort $(wildcard bench/[a-z]*.py))); do \
 	    $(AS_ROOT) $(BIN)/python $$each $(ARGS) || exit; done
 
 constraints: ## Choose the newest Python packages that go together, into constraints.txt
