@@ -26,7 +26,7 @@ check: setup ## Style, types, which part may import which, links in the document
 	@$(BIN)/python packaging/check_links.py
 
 bench: setup ## All measurements; BENCH=bench/NAME.py for one
-	@for each in $(or $(BENCH),$(sort $(wildcard bench/[a-z]*.py))); do \
+	@for each in $(or $(BENCH),$(shell grep -l __main__ bench/*.py)); do \
 	    $(AS_ROOT) $(BIN)/python $$each $(ARGS) || exit; done
 
 constraints: ## Choose the newest Python packages that go together, into constraints.txt
