@@ -68,12 +68,6 @@ class InAThread(SqliteStore):
         self._disk.db.execute("COMMIT")
 
 
-class CommitInAThread(SqliteStore):
-    async def _persist(self, batch: Batch) -> None:
-        insert(self._disk.db, batch)
-        await self._in_thread(self._disk.db.execute, "COMMIT")
-
-
 class InAProcess(SqliteStore):
     _child: "Child | None" = None
 
@@ -128,7 +122,7 @@ class Child:
 PLACES: dict[str, type[SqliteStore]] = {
     "on the loop": OnTheLoop,
     "in a thread": InAThread,
-    "COMMIT in a thread": CommitInAThread,
+    "COMMIT in a thread": SqliteStore,
     "in a process": InAProcess,
 }
 

@@ -70,7 +70,7 @@ class Contents(NamedTuple):
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open a database whose COMMIT returns when the transaction would survive a power failure."""
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)  # waiting would stop the loop
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
@@ -144,16 +144,16 @@ class Disk:
         revision = self._sizes[-1][0] if self._sizes else 0
         return Contents(revision, records, rested)
 
-    def log(self, after: int) -> list[Committed]:
-        """The durable revisions that follow `after`, a page of them. Empty: the log does not lead on from there.
+    def log(self, after: int, last: int) -> list[Committed]:
+        """The revisions that follow `after`, a page of them, up to `last`. Empty: the log does not lead on from there.
 
         May run in another thread while a batch is inserted, for it has a connection of its own.
         """
         page: list[Committed] = []
         changes = 0
         with naming(self.path):
-            query = "SELECT revision, size, changes FROM log WHERE revision > ? ORDER BY revision"
-            with contextlib.closing(self._reader.execute(query, (after,))) as rows:
+            query = "SELECT revision, size, changes FROM log WHERE revision > ? AND revision <= ? ORDER BY revision"
+            with contextlib.closing(self._reader.execute(query, (after, last))) as rows:
                 for revision, size, blob in rows:
                     if revision != after + 1 + len(page) or (page and changes + size > PAGE):
                         break

@@ -90,8 +90,7 @@ class Ledger:
         """Give numbers to the owners that lack one, and take them from those that need none, after a start."""
         plans: dict[type[Number], Plan] = {}
         for number, pool in self._pools.items():
-            allocator = self._allocators[number]
-            plans[number] = allocator.settle(self.rows(pool.owner), self.rows(number), self._newest)
+            plans[number] = self._allocators[number].settle(self.rows(pool.owner), self.rows(number), self._newest)
         return self._enter([], plans)
 
     def adopt(self, draft: Draft) -> None:

@@ -74,8 +74,9 @@ class Allocator:
 
     def settle(self, owners: Mapping[str, Record], numbers: Mapping[str, Number], read: Read) -> Plan:
         """What is missing or left over after a start, say because the pool is new or is asked for by other owners."""
-        odd = {key: owners.get(key) for key in (*owners, *numbers) if self._is_odd(owners.get(key), numbers.get(key))}
-        return self.plan({key: (owner, owner) for key, owner in odd.items()}, read)
+        odd = {key: (owner, owner) for key, owner in owners.items() if self._is_odd(owner, numbers.get(key))}
+        orphans = dict.fromkeys(sorted(numbers.keys() - owners.keys()), (None, None))
+        return self.plan({**odd, **orphans}, read)
 
     def absorb(self, plan: Plan, revision: int) -> list[int]:
         """Let a plan happen. Returns the values that rest from now on."""
@@ -159,13 +160,13 @@ class Allocator:
     def _is_used(self, value: int) -> bool:
         return value in self._claims or value in self._holders
 
-    def _is_odd(self, owner: Record | None, number: Number | None) -> bool:
-        if owner is None or not self._pool.needs(owner):
+    def _is_odd(self, owner: Record, number: Number | None) -> bool:
+        if not self._pool.needs(owner):
             return number is not None
         if number is None:
             return True
+        value = number.value
         given = self._pool.given(owner)
         if given is not None:
-            return number.value != given
-        in_range = self._pool.low <= number.value <= self._pool.high
-        return not in_range or self._holders.get(number.value) != number.owner
+            return value != given
+        return self._holders.get(value) != number.owner or not self._pool.low <= value <= self._pool.high

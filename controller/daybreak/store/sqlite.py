@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self, TypeVar, TypeVarTuple, Unpack
 
 from daybreak.model import Pool, Record, Transaction
 from daybreak.store.contract import Committed, Compacted, R, StoreError
@@ -27,7 +27,7 @@ LOG = 50_000
 TAIL = 10_000
 """Changes that are also kept in memory for those who watch, about."""
 
-A = TypeVar("A")
+A = TypeVarTuple("A")
 T = TypeVar("T")
 
 
@@ -174,13 +174,13 @@ class SqliteStore:
     async def _older(self, after: int) -> Sequence[Committed]:
         if self._closed:
             raise StoreError(f"{self._disk.path}: the store is closed")
-        page = await self._in_thread(self._disk.log, after)
+        page = await self._in_thread(self._disk.log, after, self.revision)
         if not page:
             raise Compacted(after)
         return page
 
-    async def _in_thread(self, call: Callable[[A], T], argument: A) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call, argument)
+    async def _in_thread(self, call: Callable[[Unpack[A]], T], *arguments: *A) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
 
 
 def _size(txn: Transaction) -> int:

@@ -15,7 +15,7 @@ import pytest
 
 from daybreak.model import Host, Network, Number, Pool, Port, Transaction
 from daybreak.store.contract import Committed, Compacted, Exhausted, StoreError
-from daybreak.store.sqlite import SqliteStore
+from daybreak.store.sqlite import GROUP, SqliteStore
 
 
 class NetworkKey(Number, frozen=True, gc=False):
@@ -69,6 +69,21 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
         assert store.rows(NetworkKey) == {"a": NetworkKey("a", 1), "b": NetworkKey("b", 2)}
         assert (await store.commit(put(Network("c")))).revision == 3
         assert store.get(NetworkKey, "c") == NetworkKey("c", 3)
+
+
+async def test_of_writes_to_one_row_in_one_group_the_last_is_on_disk(tmp_path: Path) -> None:
+    gone = Transaction(delete=((Port, "p"), (Port, "q"), (Port, "r")))
+    async with opened(tmp_path) as store:
+        await store.commit(put(Port("p", "1"), Port("q", "1")))
+        written = [put(Port("p", "2"), Port("r", "2")), gone, put(Port("p", "3")), gone, put(Port("q", "4"))]
+        await asyncio.gather(*(store.commit(txn) for txn in written))
+        await asyncio.gather(store.commit(put(Port("s", "5"), Port("t", "5"))), store.commit(put(Port("s", "6"))))
+        rows = dict(store.rows(Port))
+        assert rows == {"q": Port("q", "4"), "s": Port("s", "6"), "t": Port("t", "5")}
+    async with opened(tmp_path) as store:
+        assert (store.rows(Port), store.revision) == (rows, 8)
+    with database(tmp_path) as db:
+        assert db.execute("SELECT key, revision FROM rows ORDER BY key").fetchall() == [("q", 6), ("s", 8), ("t", 7)]
 
 
 async def test_a_number_rests_across_restarts(tmp_path: Path) -> None:
@@ -177,6 +192,25 @@ async def test_a_second_process_is_refused(tmp_path: Path) -> None:
         assert second().endswith(f"StoreError: {tmp_path}: in use by another process ({os.getpid()})")
         await store.commit(put(Port("p", "n")))
     assert second().endswith("holds records of kind 'port', which this version of Daybreak does not know")
+
+
+async def test_a_database_that_someone_else_writes_fails_the_write_at_once(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        with database(tmp_path) as db:
+            db.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreError, match=r"daybreak\.db: database is locked"):
+                await store.commit(put(Port("p", "n")))
+        assert (await store.commit(put(Port("p", "n")))).revision == 1
+
+
+async def test_a_bulk_is_answered_group_by_group(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        bulk = [put(*(Port(f"p{i}-{j}", "n") for j in range(GROUP // 2))) for i in range(10)]
+        answers = [asyncio.create_task(store.commit(txn)) for txn in bulk]
+        await answers[0]
+        assert (store.revision, [answer.done() for answer in answers]) == (2, [True] * 2 + [False] * 8)
+        await asyncio.gather(*answers)
+        assert store.revision == 10
 
 
 @contextlib.contextmanager
