@@ -7,6 +7,7 @@ Neither bodies nor Authorization headers are ever logged.
 
 import asyncio
 import binascii
+import os
 import secrets
 import socket
 import ssl
@@ -108,7 +109,8 @@ class Failures:
         except Exception as error:
             # The exception's text may quote the request, so its class and its place have to do.
             request = secrets.token_hex(8)
-            place = traceback.format_tb(error.__traceback__)
+            frames = traceback.extract_tb(error.__traceback__)[-4:]
+            place = [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames]
             log.error(
                 "request_failed", request=request, path=scope.get("path"), error=type(error).__name__, place=place
             )
@@ -204,10 +206,14 @@ def bind(host: str, port: int) -> socket.socket:
     """A socket that listens there; port 0: any that is free. Raises `CannotListen`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        listener = socket.create_server((host, port), family=family)
     except OSError as error:
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        raise CannotListen(f"can't listen on {place}: {error.strerror or error}") from None
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise CannotListen(f"can't listen on {place}: {reason}") from None
+    # Every connection inherits it. Else an answer, which is written in two parts, waits 40 ms for the client's ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """A real server on a loopback port, and clients of it."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
@@ -12,6 +13,7 @@ from daybreak.northbound.credentials import Credentials, hash_password
 from daybreak.northbound.http import app, serve_http
 from daybreak.store.contract import Store
 from daybreak.store.memory import MemoryStore
+from daybreak.store.sqlite import SqliteStore
 
 KINDS = (Network, Subnet, Port, PortStatus)
 BASE = "/controller/nb/v2/neutron"
@@ -44,3 +46,12 @@ async def serving(store: Store, credentials: Credentials) -> AsyncIterator[Serve
 async def served(credentials: Credentials) -> AsyncIterator[Served]:
     async for each in serving(MemoryStore(KINDS), credentials):
         yield each
+
+
+@pytest.fixture
+async def durable(credentials: Credentials, tmp_path: Path) -> AsyncIterator[Served]:
+    """The same in front of a store on disk, where writers really wait."""
+    store = SqliteStore.open(tmp_path / "data", KINDS)
+    async for each in serving(store, credentials):
+        yield each
+    await store.close()

@@ -182,7 +182,7 @@ async def read_body(request: Request) -> dict[str, Any]:
         raise HTTPException(415, "The body must be application/json")
     try:
         body = msgspec.json.decode(await request.body())
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise HTTPException(400, f"The body is not JSON: {error}") from None
     except RecursionError:
         raise HTTPException(400, "The body is nested too deeply") from None
