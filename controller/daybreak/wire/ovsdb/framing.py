@@ -8,8 +8,10 @@ import msgspec
 LIMIT: Final = 64 * 1024 * 1024
 """Bytes of one message. The first reply of a switch with 4,000 ports has 5 MB."""
 
-_OUTSIDE: Final = re.compile(rb'(?:[^{}"]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)  # up to a brace or an open string
-_INSIDE: Final = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)  # up to the end of a string
+# Steps over what holds no brace: between strings, with up to 100 whole strings, and within a string. Repetitions are
+# limited, for the memory of a regular expression grows with them. (Possessive ones mismatch in Python before 3.11.5.)
+_OUTSIDE: Final = re.compile(rb'[^{}"]*(?:"[^"\\]*(?:\\.[^"\\]*){0,100}"[^{}"]*){0,100}', re.DOTALL)
+_INSIDE: Final = re.compile(rb'[^"\\]*(?:\\.[^"\\]*){0,100}', re.DOTALL)
 _SPACE: Final = b" \t\r\n"
 
 
@@ -74,20 +76,18 @@ class Framer:
             self._skip_space()
             size = len(rest)
         while self._at < size:
-            if self._in_string:
-                self._at = _INSIDE.match(rest, self._at).end()  # type: ignore[union-attr]  # it matches nothing too
-                if self._at == size or rest[self._at] != ord('"'):
-                    return None  # the rest is a backslash whose second half is still to come
-                self._in_string = False
-                self._at += 1
-                continue
-            self._at = _OUTSIDE.match(rest, self._at).end()  # type: ignore[union-attr]
+            step = _INSIDE if self._in_string else _OUTSIDE
+            self._at = step.match(rest, self._at).end()  # type: ignore[union-attr]  # both match nothing too
             if self._at == size:
                 return None
             mark = rest[self._at]
+            if mark == ord("\\"):
+                if self._at + 1 == size:
+                    return None  # what it escapes is still to come
+                continue
             self._at += 1
             if mark == ord('"'):
-                self._in_string = True
+                self._in_string = not self._in_string
             elif mark == ord("{"):
                 self._depth += 1
             else:

@@ -36,7 +36,9 @@ class Switch:
         if not database.exists():
             self.run("ovsdb-tool", "create", str(database), SCHEMA)
         remotes = ("--remote=punix:db.sock", "--remote=db:Open_vSwitch,Open_vSwitch,manager_options")
-        self.server = self.start("ovsdb-server", str(database), *remotes)
+        columns = {"private-key": "private_key", "certificate": "certificate", "ca-cert": "ca_cert"}
+        tls = (f"--{option}=db:Open_vSwitch,SSL,{column}" for option, column in columns.items())
+        self.server = self.start("ovsdb-server", str(database), *remotes, *tls)
         until_true(lambda: (self.folder / "db.sock").exists())
         self.vsctl("--no-wait", "init")
 
@@ -165,3 +167,8 @@ async def listener(recorder: Recorder) -> AsyncIterator[Listener]:
     listener = await listen("127.0.0.1", 0, recorder)
     yield listener
     await listener.close()
+
+
+@pytest.fixture
+def switch_class() -> type[Switch]:
+    return Switch
