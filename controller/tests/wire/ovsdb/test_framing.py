@@ -1,6 +1,7 @@
 """Messages are found in a stream however it's cut; the oracle is the parser of Open vSwitch's own library."""
 
 import json
+from itertools import pairwise
 
 import msgspec
 import ovs.json
@@ -21,7 +22,7 @@ MESSAGES = st.lists(st.builds(Message, st.none() | TEXT, st.none() | st.lists(JS
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]
 
 
 def feed(parts: list[bytes]) -> list[Message]:

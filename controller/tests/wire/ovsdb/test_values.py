@@ -1,6 +1,8 @@
 """Values, columns and updates; the oracle is Open vSwitch's own library."""
 
 import uuid
+from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 import ovs.db.data
@@ -20,14 +22,12 @@ ATOMS = {
     str: st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
     int: st.integers(-(2**63), 2**63 - 1),
     bool: st.booleans(),
-    float: st.floats(allow_nan=False, allow_infinity=False),
     UUID: st.uuids().map(lambda value: UUID(str(value))),
 }
 ATOM_TYPES = {
     str: ovs.db.types.StringType,
     int: ovs.db.types.IntegerType,
     bool: ovs.db.types.BooleanType,
-    float: ovs.db.types.RealType,
     UUID: ovs.db.types.UuidType,
 }
 SCALARS = st.sampled_from(list(ATOMS))
@@ -108,10 +108,8 @@ def test_foreign_values_are_protocol_errors_and_nothing_else(notation):
             column.decode(notation)
         except ProtocolError:
             continue
-    try:
+    with suppress(ProtocolError):
         decode(notation)
-    except ProtocolError:
-        pass
 
 
 @given(st.dictionaries(st.sampled_from([*TABLES, "Nope"]), st.dictionaries(st.sampled_from("ab"), JSON) | JSON))
@@ -250,7 +248,7 @@ def test_a_refusal_has_the_words_of_the_server(answer, words):
 
 
 def test_every_column_is_in_the_schema_of_open_vswitch():
-    schema = msgspec.json.decode(open("/usr/share/openvswitch/vswitch.ovsschema", "rb").read())["tables"]
+    schema = msgspec.json.decode(Path("/usr/share/openvswitch/vswitch.ovsschema").read_bytes())["tables"]
     for table, row in TABLES.items():
         for name, column in columns_of(row).items():
             kind = ovs.db.types.Type.from_json(schema[table]["columns"][name]["type"])
