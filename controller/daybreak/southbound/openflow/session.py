@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 import structlog
 
@@ -40,7 +41,7 @@ from daybreak.wire.openflow.messages_experimenter import (
     bundle_adds,
 )
 from daybreak.wire.openflow.messages_group import GroupDescription, MeterConfig, decode_groups, decode_meters
-from daybreak.wire.openflow.messages_header import HEADER, VERSION, ProtocolError, Type, with_xid, xid_of
+from daybreak.wire.openflow.messages_header import HEADER, VERSION, ProtocolError, Type, numbered, with_xid, xid_of
 from daybreak.wire.openflow.messages_monitor import CHANGES, MonitorRequest
 from daybreak.wire.openflow.messages_multipart import (
     GROUPS_REQUEST,
@@ -51,6 +52,8 @@ from daybreak.wire.openflow.messages_multipart import (
     meter_config_request,
 )
 from daybreak.wire.openflow.messages_packet import PortDescription
+
+Octets = bytes | bytearray
 
 log = structlog.get_logger(__name__)
 
@@ -66,10 +69,11 @@ FIRST_XID: Final = 1
 LAST_XID: Final = 0xFFFFFFFF
 """Own transaction ids; 0 is left to what the switch sends unasked."""
 
+SLICE: Final = 1000
+"""Modifications that are encoded and written at once."""
 ALL_FLOWS: Final = FlowQuery()
 
 _BARRIER: Final = BarrierRequest().encode()
-_HEADER: Final = HEADER.pack
 _HEADER_AND_PART: Final = HEADER.size + PART.size
 _REPLIES: Final = frozenset(
     {
@@ -200,7 +204,7 @@ class Switch(asyncio.Protocol):
         self._framer = Framer()
         self._receive: Callable[[bytes], None] = self._expect_hello
         self._transport: asyncio.Transport | None = None
-        self._joined: list[bytes] | None = None
+        self._joined: list[Octets] | None = None
         self._next_xid = FIRST_XID
         self._bundle_ids = count(1)
         self._waiting: dict[int, _Waiting] = {}
@@ -217,12 +221,11 @@ class Switch(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say hello, unless the door is shut."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are transports without saying so
         self.address, self.peer = _names(transport.get_extra_info("peername"))
         if self._door and not self._door.admit(self):
             self._reason = "not admitted"
-            transport.abort()
+            self._transport.abort()
             return
         self._timer = self._clock.call_later(self._handshake_seconds, self._handshake_expired)
         self.send(Hello().encode())
@@ -231,7 +234,7 @@ class Switch(asyncio.Protocol):
         """Handle every message that is complete, and write all answers at once."""
         self._heard = self._clock.time()
         self._unanswered = 0
-        joined: list[bytes] = []
+        joined: list[Octets] = []
         self._joined = joined
         try:
             for message in self._framer.feed(data):
@@ -273,7 +276,7 @@ class Switch(asyncio.Protocol):
 
     # What the owner uses.
 
-    def send(self, *messages: bytes) -> None:
+    def send(self, *messages: Octets) -> None:
         """Send whole messages, in one write; while messages are being received, together with all other answers.
 
         On a connection that has ended this does nothing. Whoever sends without waiting looks at `writable`, or awaits
@@ -288,7 +291,7 @@ class Switch(asyncio.Protocol):
         """Wait until the switch has read most of what was sent, or is lost."""
         await self._drained.wait()
 
-    async def request(self, message: bytes, *, after: Iterable[bytes] = ()) -> Message:
+    async def request(self, message: bytes, *, after: Iterable[Octets] = ()) -> Message:
         """Send `after` and then `message`, with a new xid, in one write; return the answer to `message`."""
         reply: bytes = await self._ask(message, after)
         return decode(reply)
@@ -303,10 +306,9 @@ class Switch(asyncio.Protocol):
         await self._ask(_BARRIER)
 
     async def plain(self, messages: Sequence[bytes]) -> tuple[Refusal, ...]:
-        """Send modifications and a barrier in one write; return those refused when all the others are done."""
+        """Send modifications and a barrier; return those refused when all the others are done."""
         with self._collecting(messages) as batch:
-            stamped = (piece for xid, m in zip(batch.xids, messages, strict=True) for piece in _stamped(m, xid))
-            await self._ask(_BARRIER, stamped)
+            await self._pour(b"", messages, numbered, batch.xids.start)
         return tuple(batch.refusals)
 
     async def bundle(self, messages: Sequence[bytes], *, atomic: bool = True, ordered: bool = False) -> None:
@@ -322,8 +324,8 @@ class Switch(asyncio.Protocol):
         with self._collecting([opening, *messages]) as batch:
             first = batch.xids.start
             try:
-                adds = bundle_adds(messages, number, flags, first + 1)
-                await self._ask(_BARRIER, [with_xid(opening, first), *adds])
+                add = partial(bundle_adds, number, flags)
+                await self._pour(with_xid(opening, first), messages, add, first + 1)
                 if batch.refusals:
                     raise _refused(batch)
             except BaseException:
@@ -379,7 +381,7 @@ class Switch(asyncio.Protocol):
 
     # Requests and what comes for them.
 
-    def _ask(self, message: bytes, after: Iterable[bytes] = ()) -> asyncio.Future[Any]:
+    def _ask(self, message: bytes, after: Iterable[Octets] = ()) -> asyncio.Future[Any]:
         """Write `after` and `message`; the future is the reply's bytes, or the bodies of a multipart reply."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self._transport is None or self._transport.is_closing():
@@ -404,6 +406,23 @@ class Switch(asyncio.Protocol):
         xids = range(self._next_xid, self._next_xid + number)
         self._next_xid = xids.stop
         return xids
+
+    async def _pour(
+        self, head: bytes, messages: Sequence[bytes], encode: Callable[[Sequence[bytes], int], bytearray], xid: int
+    ) -> None:
+        """Send `head`, encoded `messages` and a barrier; return when this is answered.
+
+        A few messages leave in one write. Many leave in slices, no faster than the switch reads them: so it begins to
+        work while we still encode, and a whole table is never in memory twice.
+        """
+        unsent: list[Octets] = [head]
+        for at in range(0, len(messages), SLICE):
+            if at:
+                self.send(*unsent)
+                unsent.clear()
+                await self._drained.wait()
+            unsent.append(encode(messages[at : at + SLICE], xid + at))
+        await self._ask(_BARRIER, unsent)
 
     @contextmanager
     def _collecting(self, messages: Sequence[bytes]) -> Iterator[_Batch]:
@@ -505,7 +524,7 @@ class Switch(asyncio.Protocol):
             self.send(EchoRequest().encode())
         self._timer = self._clock.call_later(self._echo_seconds, self._check_silence)
 
-    def _write(self, messages: Iterable[bytes]) -> None:
+    def _write(self, messages: Iterable[Octets]) -> None:
         if self._transport is None or self._transport.is_closing():
             return
         self._transport.write(b"".join(messages))
@@ -544,10 +563,6 @@ def _resolve(waiting: _Waiting, answer: object) -> None:
 def _refused(batch: _Batch) -> Refused:
     """The refusals of a bundle; its first message was the one that opened it."""
     return Refused([refusal._replace(place=refusal.place - 1) for refusal in batch.refusals])
-
-
-def _stamped(message: bytes, xid: int) -> tuple[bytes, bytes]:
-    return _HEADER(VERSION, message[1], len(message), xid), message[HEADER.size :]
 
 
 def _ignore(message: bytes) -> None:

@@ -6,7 +6,7 @@ Source: OpenFlow extensions for 1.3.x (EXT-230, bundles), ovs-ofctl(8), ovs-acti
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum, IntFlag
 from typing import Final, Self
 
@@ -96,35 +96,38 @@ class BundleAdd(Struct, frozen=True):
 
 
 _ADD: Final = struct.Struct(">I2xH")
-_ADD_AND_HEADER: Final = struct.Struct(">BBHIIII2xHBBHI")
-_ADDED: Final = BODY + _ADD.size
+_ADD_HEADER: Final = struct.Struct(">BBHIIII2xH")
+_XID: Final = struct.Struct(">I")
 
 
-def bundle_adds(messages: Sequence[bytes], bundle_id: int, flags: int, first_xid: int) -> Iterable[bytes]:
-    """Yield the bytes that add `messages` to a bundle, two pieces for each; message i gets the xid `first_xid` + i.
+def bundle_adds(bundle_id: int, flags: int, messages: Sequence[bytes], first_xid: int) -> bytearray:
+    """Return the bytes that add `messages` to a bundle; message i gets the transaction id `first_xid` + i.
 
     So an error of the switch names the message by its xid. ValueError if one is too long to be wrapped.
     """
-    pack = _ADD_AND_HEADER.pack
-    for xid, message in enumerate(messages, first_xid):
+    heads: dict[int, bytes] = {}
+    pieces: list[bytes] = []
+    for message in messages:
         length = len(message)
-        if length > MAX_LENGTH - _ADDED:
-            raise ValueError(f"a message of {length} bytes does not fit into a bundle")
-        yield pack(
-            VERSION,
-            Type.EXPERIMENTER,
-            length + _ADDED,
-            xid,
-            ONF,
-            BUNDLE_ADD,
-            bundle_id,
-            flags,
-            VERSION,
-            message[1],
-            length,
-            xid,
-        )
-        yield message[HEADER.size :]
+        head = heads.get(length)
+        if head is None:
+            head = heads[length] = _add_header(length, bundle_id, flags)
+        pieces += (head, message)
+    joined = bytearray().join(pieces)
+    pack_into, at, inner = _XID.pack_into, 4, _ADD_HEADER.size
+    for xid, message in enumerate(messages, first_xid):
+        pack_into(joined, at, xid)
+        pack_into(joined, at + inner, xid)
+        at += inner + len(message)
+    return joined
+
+
+def _add_header(length: int, bundle_id: int, flags: int) -> bytes:
+    """What stands before a message of `length` bytes in a bundle, without xid."""
+    total = _ADD_HEADER.size + length
+    if total > MAX_LENGTH:
+        raise ValueError(f"a message of {length} bytes does not fit into a bundle")
+    return _ADD_HEADER.pack(VERSION, Type.EXPERIMENTER, total, 0, ONF, BUNDLE_ADD, bundle_id, flags)
 
 
 class TlvCommand(IntEnum):

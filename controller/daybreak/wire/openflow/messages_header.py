@@ -6,7 +6,7 @@ Source: OpenFlow Switch Specification 1.3.5, section 7.1 and appendix A. All int
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import wraps
 from typing import Final, ParamSpec, TypeVar
@@ -126,6 +126,16 @@ def xid_of(message: bytes) -> int:
 def with_xid(message: bytes, xid: int) -> bytes:
     """Return a copy of `message` with another transaction id."""
     return message[:4] + _XID.pack(xid) + message[8:]
+
+
+def numbered(messages: Sequence[bytes], first_xid: int) -> bytearray:
+    """Return all messages joined, message i with the transaction id `first_xid` + i."""
+    joined = bytearray().join(messages)
+    pack_into, at = _XID.pack_into, 4
+    for xid, message in enumerate(messages, first_xid):
+        pack_into(joined, at, xid)
+        at += len(message)
+    return joined
 
 
 def padding(length: int) -> int:

@@ -140,6 +140,19 @@ async def test_every_message_that_cannot_be_read_is_named(openvswitch, switch_me
     assert openvswitch.flows(bridge) == []
 
 
+async def test_a_bundle_of_many_slices_is_refused_for_its_last_message(openvswitch, switch_meeting) -> None:
+    bridge = openvswitch.bridge()
+    switch = await switch_meeting.owner.switch()
+    messages = [flow_mod(key(1, n), body()) for n in range(3500)] + [flow_mod(key(5, 1), body(apply(group(99))))]
+    with pytest.raises(Refused, match="message 3500: OFPBAC_BAD_OUT_GROUP") as refused:
+        await switch.bundle(messages)
+    assert refused.value.offending == messages[-1]
+    assert openvswitch.flows(bridge) == []
+    (refusal,) = await switch.plain(messages)
+    assert (refusal.message, refusal.place) == (messages[-1], 3500)
+    assert len(await switch.dump_flows()) == 3500
+
+
 async def test_a_bundle_that_is_cancelled_changes_nothing(openvswitch, switch_meeting) -> None:
     bridge = openvswitch.bridge()
     switch = await switch_meeting.owner.switch()

@@ -100,7 +100,7 @@ def test_what_we_send_reads_back_as_itself(ours: Any) -> None:
 def test_a_message_added_to_a_bundle_is_as_osken_adds_it() -> None:
     inner = osken.OFPBarrierRequest(DATAPATH)  # not a sensible one, but it has no body to distract
     inner.set_xid(XID)
-    ours = b"".join(bundle_adds([connection.BarrierRequest().encode()], 7, 3, XID))
+    ours = bundle_adds(7, 3, [connection.BarrierRequest().encode()], XID)
     assert ours == theirs(osken.ONFBundleAddMsg(DATAPATH, 7, 3, inner, []))
 
 
@@ -276,7 +276,7 @@ def test_messages_longer_than_a_length_can_say_are_refused() -> None:
     with pytest.raises(ValueError, match="65544 bytes is longer"):
         connection.EchoRequest(bytes(65536)).encode()
     with pytest.raises(ValueError, match="does not fit into a bundle"):
-        list(bundle_adds([frame(14, bytes(65520))], 1, 1, 1))
+        bundle_adds(1, 1, [frame(14, bytes(65520))], 1)
 
 
 def test_what_we_do_not_know_stays_bytes() -> None:

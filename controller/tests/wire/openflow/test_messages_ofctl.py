@@ -100,7 +100,7 @@ def xids(message: bytes) -> list[int]:
 def test_bundles() -> None:
     flags = BundleFlags.ATOMIC | BundleFlags.ORDERED
     group = GroupMod(Command.ADD, 5, GroupType.ALL, (Bucket(bytes.fromhex("0000001000000001ffe5000000000000")),))
-    (added,) = printed(add := b"".join(bundle_adds([group.encode()], 9, flags, 0x55)))
+    (added,) = printed(add := bytes(bundle_adds(9, flags, [group.encode()], 0x55)))
     assert added.splitlines() == [
         "ONFT_BUNDLE_ADD_MESSAGE (OF1.3) (xid=0x55):",
         " bundle_id=0x9 flags=atomic ordered",
