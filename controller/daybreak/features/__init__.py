@@ -5,6 +5,8 @@ To add a feature, add its folder and its line here; to take it away, remove both
 
 from daybreak.engine.pipeline import Pipeline, feature_of
 from daybreak.features import l2, placement, port_security, provider, responder
+from daybreak.features.vocabulary import Vni
+from daybreak.model import Pool
 
 FEATURES = (placement, l2, provider, port_security, responder)
 
@@ -12,3 +14,9 @@ FEATURES = (placement, l2, provider, port_security, responder)
 def pipeline() -> Pipeline:
     """All features, linked."""
     return Pipeline([feature_of(module) for module in FEATURES])
+
+
+def pools(linked: Pipeline, vnis: tuple[int, int]) -> tuple[Pool, ...]:
+    """The numbers that the features need; VNIs from `vnis` (lowest, highest), which the operator decides."""
+    low, high = vnis
+    return tuple(pool._replace(low=low, high=high) if pool.number is Vni else pool for pool in linked.pools)

@@ -18,9 +18,11 @@ from daybreak.model.intent import (
 from daybreak.model.number import Number, Pool
 from daybreak.model.observed import Host, Interface, Location, PortStatus
 from daybreak.model.record import Record
+from daybreak.model.settings import SETTINGS, Settings
 from daybreak.model.transaction import Change, Expect, Transaction
 
 __all__ = [
+    "SETTINGS",
     "AddressPair",
     "AllocationPool",
     "Change",
@@ -38,6 +40,7 @@ __all__ = [
     "PortStatus",
     "Record",
     "Segment",
+    "Settings",
     "Subnet",
     "Transaction",
 ]

@@ -252,7 +252,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     bridge: BridgeName = BridgeName("br-int")
     tunnels: tuple[Encapsulation, ...] = tuple(Encapsulation(each) for each in TUNNEL_PORTS)
     overlay: Encapsulation = Encapsulation("vxlan")
-    vni_range: VniRange = VniRange("1:16777215")
+    vni_range: VniRange = VniRange("1048576:16777215")
     disconnect_grace: Seconds = 30.0
     openflow_target: Target | None = None
     reconcile_interval: Seconds = 300.0

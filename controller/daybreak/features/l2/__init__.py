@@ -42,7 +42,7 @@ from daybreak.features.vocabulary import (
     network_topic,
     split_local,
 )
-from daybreak.model import Location, Network, Pool, Port
+from daybreak.model import SETTINGS, Location, Network, Pool, Port, Settings
 from daybreak.model.address import ip_number, ipv4_number, ipv6_bytes, mac_bytes
 from daybreak.model.tunnel import TUNNEL_PORTS
 from daybreak.wire.openflow.actions import Action, Resubmit, SetField
@@ -70,7 +70,7 @@ CHUNK = Register("chunk", 12, "which part of a long flood list comes next")
 # -- networks ---------------------------------------------------------------------------------------------------------
 
 
-def overlay(network: Network) -> str | None:
+def overlay(network: Network, default: str = DEFAULT_ENCAP) -> str | None:
     """The encapsulation of an overlay network; None for a network on a physical one.
 
     Untyped and `local` networks are overlays, as is a flat one that names no physical network: there is nothing to
@@ -80,7 +80,7 @@ def overlay(network: Network) -> str | None:
         return network.network_type
     if network.network_type in ("flat", "vlan") and network.physical_network:
         return None
-    return DEFAULT_ENCAP if network.network_type in (None, "", "local", "flat") else None
+    return default if network.network_type in (None, "", "local", "flat") else None
 
 
 def given_vni(network: Network) -> int | None:
@@ -100,7 +100,7 @@ vnis = Pool(
 )
 
 
-@rule(Network, reads=(NetworkKey, Vni), emits=(FACTS, NETWORK_MTU))
+@rule(Network, reads=(NetworkKey, Vni, Settings), emits=(FACTS, NETWORK_MTU))
 def network(network: Network, view: View) -> Iterator[Output]:
     """What other rules need of a network."""
     key = view.get(NetworkKey, network.id)
@@ -109,7 +109,8 @@ def network(network: Network, view: View) -> Iterator[Output]:
     if network.mtu:
         yield NETWORK_MTU, network.id, network.mtu
     up = network.admin_state_up is not False
-    encap = overlay(network)
+    settings = view.get(Settings, SETTINGS) or Settings()
+    encap = overlay(network, settings.overlay)
     if encap is None:
         yield FACTS, network.id, Facts(key.value, up, physical_network=physical(network), vlan=vlan(network))
         return

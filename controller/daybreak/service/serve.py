@@ -1,0 +1,142 @@
+"""io: `daybreak serve`: from a configuration to a controller that listens, and back to nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import ssl
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+
+import structlog
+from starlette.routing import BaseRoute
+
+from daybreak.features import pipeline, pools
+from daybreak.model import SETTINGS, Settings, Transaction
+from daybreak.northbound import neutron
+from daybreak.northbound.http import CannotListen, app, serve_http
+from daybreak.service.config import Config, ConfigError, Listener
+from daybreak.service.controller import KINDS, Controller
+from daybreak.southbound.openflow.listener import Listener as OpenFlowDoor
+from daybreak.southbound.ovsdb.session import EVERYWHERE, Networks
+from daybreak.southbound.ovsdb.session import listen as listen_ovsdb
+from daybreak.store.contract import Store
+from daybreak.store.sqlite import SqliteStore
+
+log = structlog.get_logger(__name__)
+
+BACKLOG = 1024
+"""Switches that may knock at the same time: all of a cloud come back at once when the controller restarts."""
+
+
+def southbound_tls(config: Config) -> ssl.SSLContext:
+    """Both sides show a certificate; switches' must be signed by `ca_certificate`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.verify_mode = ssl.CERT_REQUIRED
+    try:
+        context.load_verify_locations(config.ca_certificate)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"ca_certificate {config.ca_certificate}: {error}") from None
+    return with_certificate(context, config)
+
+
+def northbound_tls(config: Config) -> ssl.SSLContext:
+    """Clients are known by their passwords."""
+    return with_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), config)
+
+
+def with_certificate(context: ssl.SSLContext, config: Config) -> ssl.SSLContext:
+    """Our own certificate. Raises ConfigError where the files are not what they should be."""
+    assert config.certificate is not None
+    try:
+        context.load_cert_chain(config.certificate, config.private_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"certificate {config.certificate}: {error}") from None
+    return context
+
+
+def peers(listener: Listener, config: Config) -> Networks:
+    """Who may connect: with TLS the certificate decides, without it the address."""
+    return EVERYWHERE if listener.is_tls else config.plaintext_peers
+
+
+async def listen_openflow(listener: Listener, config: Config, controller: Controller) -> asyncio.Server:
+    """A listener for switches."""
+    door = OpenFlowDoor(controller.switches, allowed=peers(listener, config))
+    tls = southbound_tls(config) if listener.is_tls else None
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(door, listener.address, listener.port, ssl=tls, backlog=BACKLOG)
+
+
+def taken(listener: Listener, error: OSError) -> CannotListen:
+    """One line for a listener that could not be had."""
+    return CannotListen(f"can't listen on {listener}: {os.strerror(error.errno) if error.errno else error}")
+
+
+def advertised(config: Config) -> tuple[str, int]:
+    """Method and port with which switches are told to come to our OpenFlow listener."""
+    first = config.openflow[0]
+    return "ssl" if first.is_tls else "tcp", first.port
+
+
+async def serve(config: Config, ready: Callable[[], None] = lambda: None) -> None:
+    """Run until SIGTERM or SIGINT. Raises ConfigError, StoreError or CannotListen, each one line that says what to do.
+
+    Nobody is let in before everything stored is loaded and computed: a switch is never compared with half a model.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        linked = pipeline()
+        vnis = (config.vni_range.low, config.vni_range.high)
+        store = SqliteStore.open(config.data, KINDS, pools(linked, vnis))
+        stack.push_async_callback(store.close)
+        controller = make_controller(config, store)
+        settings = Settings(overlay=str(config.overlay))
+        if store.get(Settings, SETTINGS) != settings:
+            await store.commit(Transaction((settings,)))
+        controller.start()
+        stack.push_async_callback(controller.close)
+        for listener in config.openflow:
+            try:
+                server = await listen_openflow(listener, config, controller)
+            except OSError as error:
+                raise taken(listener, error) from None
+            stack.callback(server.close)
+        for listener in config.ovsdb:
+            tls = southbound_tls(config) if listener.is_tls else None
+            try:
+                databases = await listen_ovsdb(
+                    listener.address or "", listener.port, controller.hosts, ssl=tls, allowed=peers(listener, config)
+                )
+            except OSError as error:
+                raise taken(listener, error) from None
+            stack.push_async_callback(databases.close)
+        await stack.enter_async_context(northbound(config, store))
+        log.info("ready", northbound=config.northbound, revision=store.revision)
+        ready()
+        await stop.wait()
+        log.info("stops")
+
+
+def make_controller(config: Config, store: Store) -> Controller:
+    """The controller that a configuration asks for."""
+    return Controller(
+        store,
+        integration=config.bridge,
+        tunnels=tuple(config.tunnels),
+        openflow=advertised(config),
+        targets=(config.openflow_target,) if config.openflow_target else (),
+        grace_seconds=config.disconnect_grace,
+        reconcile_seconds=config.reconcile_interval,
+    )
+
+
+def northbound(config: Config, store: Store) -> AbstractAsyncContextManager[tuple[str, int]]:
+    """The HTTP server with all dialects, as a context."""
+    dialects: Sequence[Callable[[Store], Sequence[BaseRoute]]] = (neutron.routes,)
+    application = app(store, config.credentials, dialects, config.plaintext_peers)
+    tls = northbound_tls(config) if config.https else None
+    return serve_http(application, config.northbound.host, config.northbound.port, tls)
