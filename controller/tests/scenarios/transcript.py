@@ -165,6 +165,7 @@ class Player:
         self.transactions: list[tuple[Change, ...]] = []
         self._before: Flows = flows_of(self.engine)
         self._runs = 0
+        self._owners: dict[tuple[str, int], str] = {}
         self._names = Names(
             {number: table.name for table, number in pipeline.numbers.items()}, tuple(pipeline.registers.values())
         )
@@ -204,6 +205,9 @@ class Player:
         committed = await self.store.commit(Transaction(tuple(put.values()), tuple(delete)))
         assert committed.changes, f"line {line} changes nothing"
         self.transactions.append(committed.changes)
+        for change in committed.changes:
+            if isinstance(change.new, NetworkKey | PortKey):
+                self._owners[change.kind.kind, change.new.value] = change.key
         self._before = flows_of(self.engine)
         self._runs = self.engine.apply(committed.revision, committed.changes).runs
         assert faults(self.engine) == [], f"before line {line + 1}"
@@ -317,11 +321,10 @@ class Player:
     def _named(self, text: str) -> str:
         """Keys of networks and ports as names."""
         for kind, registers in ((NetworkKey, "datapath"), (PortKey, "source|target")):
-            names = {number.value: owner for owner, number in self.store.rows(kind).items()}
 
-            def name(found: re.Match[str], names: dict[int, str] = names) -> str:
+            def name(found: re.Match[str], kind: str = kind.kind) -> str:
                 before, value, behind = found.groups()
-                return f"{before}{names.get(int(value, 16), value)}{behind}"
+                return f"{before}{self._owners.get((kind, int(value, 16)), value)}{behind}"
 
             text = re.sub(rf"(\b(?:{registers})=)(0x[0-9a-f]+)()", name, text)
             text = re.sub(rf"(load:)(0x[0-9a-f]+)(->(?:{registers})\b)", name, text)
