@@ -99,7 +99,10 @@ class Store(Protocol):
         ...
 
     def release(self, applied: int) -> None:
-        """Every switch has applied revision `applied`: numbers freed up to then may be given out again."""
+        """Every switch has applied revision `applied`: numbers freed up to then may be given out again.
+
+        To be said again after a restart.
+        """
         ...
 
     async def close(self) -> None:

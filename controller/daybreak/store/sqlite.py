@@ -19,7 +19,7 @@ from daybreak.store.feed import Feed
 from daybreak.store.ledger import Draft, Ledger
 
 GROUP = 200
-"""Rows after which a group is full: what a small transaction waits for, at most, besides those that came before it."""
+"""Rows of one group, unless a single transaction has more: a small write waits for those before it, and for no more."""
 
 LOG = 50_000
 """Changes that the log on disk keeps, about."""
@@ -101,6 +101,7 @@ class SqliteStore:
         return self._feed.follow(after, self._older)
 
     def release(self, applied: int) -> None:
+        # On disk it takes effect with the next write: to forget it in a crash only makes numbers rest longer.
         self._ledger.release(applied)
         self._applied = max(self._applied, applied)
 
@@ -159,8 +160,8 @@ class SqliteStore:
     async def _persist(self, batch: Batch) -> None:
         """Make a batch durable, or raise `StoreError` and leave the database as it was.
 
-        Rows go into SQLite's cache here, in one go, for a thread that inserts them would ask for the interpreter's
-        lock again after each row; what waits for the disk is done in the thread.
+        Rows go into SQLite's cache here on the loop, for a thread that inserts them would ask for the interpreter's
+        lock again after each row; what waits for the disk is done in the thread (bench/commit.py compares the places).
         """
         with naming(self._disk.path):
             try:

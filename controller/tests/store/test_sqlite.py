@@ -97,6 +97,8 @@ async def test_a_number_rests_across_restarts(tmp_path: Path) -> None:
         store.release(2)
         await store.commit(put(Network("d")))
         assert store.get(NetworkKey, "d") == NetworkKey("d", 1)
+    with database(tmp_path) as db:
+        assert db.execute("SELECT value, revision FROM resting").fetchall() == [(2, 3)]
     async with opened(tmp_path, NETWORK_KEYS) as store:
         with pytest.raises(Exhausted):
             await store.commit(put(Network("e")))
@@ -200,6 +202,17 @@ async def test_a_database_that_someone_else_writes_fails_the_write_at_once(tmp_p
             db.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreError, match=r"daybreak\.db: database is locked"):
                 await store.commit(put(Port("p", "n")))
+        assert (await store.commit(put(Port("p", "n")))).revision == 1
+
+
+async def test_a_write_that_clashes_with_a_strangers_leaves_the_store_usable(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        with database(tmp_path) as db:
+            db.execute("INSERT INTO log VALUES (1, 0, x'90')")
+            with pytest.raises(StoreError, match=r"daybreak\.db: UNIQUE constraint failed: log\.revision"):
+                await store.commit(put(Port("p", "n")))
+            assert store.rows(Port) == {}
+            db.execute("DELETE FROM log")
         assert (await store.commit(put(Port("p", "n")))).revision == 1
 
 
