@@ -27,12 +27,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from daybreak.northbound.credentials import Credentials
 from daybreak.store.contract import Exhausted, Store, StoreError
 
 BODY_LIMIT = 16 << 20
 """Bytes of the largest body that is read."""
+
+HEADER_LIMIT = 64 << 10
+"""Bytes of headers after which a connection is closed if they still have no end: anybody can send them."""
 
 KEEP_ALIVE = 75
 """Seconds that an idle connection stays open: longer than clients keep theirs, or a write could meet a closing one."""
@@ -202,6 +206,27 @@ class BodyLimit:
         await self.app(scope, counted, send)
 
 
+class BoundedHeaders(HttpToolsProtocol):
+    """uvicorn's protocol, which itself would gather headers for as long as they come."""
+
+    pending = 0
+    in_headers = False
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.in_headers = True
+
+    def on_headers_complete(self) -> None:
+        self.in_headers = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self.pending = self.pending + len(data) if self.in_headers else 0
+        if self.pending > HEADER_LIMIT:
+            self.transport.close()
+
+
 def bind(host: str, port: int) -> socket.socket:
     """A socket that listens there; port 0: any that is free. Raises `CannotListen`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -228,7 +253,7 @@ async def serve_http(
     listener = bind(host, port)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=BoundedHeaders,
         ws="none",
         lifespan="off",
         log_config=None,

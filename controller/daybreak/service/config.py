@@ -223,6 +223,7 @@ class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 LOOPBACK = (Cidr("127.0.0.0/8"), Cidr("::1/128"))
+Listeners = Annotated[tuple[Listener, ...], msgspec.Meta(min_length=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -242,8 +243,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     data: Path = Path("/var/lib/daybreak")
     northbound: Endpoint = Endpoint("127.0.0.1:8181")
     https: bool = False
-    ovsdb: tuple[Listener, ...] = (Listener("ptcp:6640:127.0.0.1"),)
-    openflow: tuple[Listener, ...] = (Listener("ptcp:6653:127.0.0.1"), Listener("ptcp:6633:127.0.0.1"))
+    ovsdb: Listeners = (Listener("ptcp:6640:127.0.0.1"),)
+    openflow: Listeners = (Listener("ptcp:6653:127.0.0.1"), Listener("ptcp:6633:127.0.0.1"))
     allow_plaintext: tuple[Cidr, ...] = LOOPBACK
     certificate: Path | None = None
     private_key: Path | None = None

@@ -210,3 +210,30 @@ async def test_a_stopped_server_leaves_its_port(credentials: Credentials) -> Non
         await asyncio.open_connection(host, port)
     async with serve_http(application, "127.0.0.1", port):
         pass
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "a b", "@", "", "x:y", "%", "é", "http://"])
+async def test_any_host_header_will_do(host: str, served: Any) -> None:
+    await served.store.commit(Transaction(put=(Network(NETWORK), Network(NETWORK.replace("4", "5")))))
+    name, port = served.url.split("/")[2].split(":")
+    reader, writer = await asyncio.open_connection(name, int(port))
+    for path in ("/controller/nb/v2/neutron/networks?limit=1", "/controller/nb/v2/neutron/networks/", "/"):
+        head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Basic YWRtaW46YWRtaW4=\r\n\r\n"
+        writer.write(head.encode())
+        status = int((await reader.readline()).split()[1])
+        assert status < 500
+        headers = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        await reader.readexactly(int(headers.partition("content-length: ")[2].split()[0]))
+    writer.close()
+
+
+async def test_headers_without_end_are_cut_off(served: Any) -> None:
+    host, port = served.url.split("/")[2].split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET / HTTP/1.1\r\nX-Long: ")
+    with pytest.raises(ConnectionError):
+        for _ in range(4096):  # 64 MiB in all
+            writer.write(b"x" * (1 << 14))
+            await writer.drain()
+    writer.close()
+    assert (await served.client.get("/networks")).status_code == 200

@@ -32,6 +32,7 @@ REFUSED_FILES = [
         "daybreak.toml: openflow[1]: expected ptcp:PORT[:ADDRESS] or pssl:PORT[:ADDRESS], "
         'IPv6 addresses in brackets, got "tcp:1.2.3.4:6653"',
     ),
+    ("openflow = []", "daybreak.toml: openflow: expected a list of length >= 1"),
     ('disconnect_grace = "soon"', "daybreak.toml: disconnect_grace: expected a number, got a text"),
     ("disconnect_grace = 0", "daybreak.toml: disconnect_grace: expected a number > 0.0"),
     (
