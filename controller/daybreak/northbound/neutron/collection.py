@@ -95,12 +95,7 @@ class Collection:
         """The records of a POST. The first that can't be taken refuses all."""
         records: dict[str, Any] = {}
         async for each in in_slices(asked):
-            try:
-                record = created(self.resource, each)
-            except Invalid as invalid:
-                raise HTTPException(400, str(invalid)) from None
-            except RecursionError:
-                raise HTTPException(400, "The body is nested too deeply") from None
+            record = refusing(created, self.resource, each)
             if record.key in records:
                 raise HTTPException(400, f"{self.resource.singular}.id: {record.key} is there twice")
             records[record.key] = record
@@ -115,12 +110,7 @@ class Collection:
             old = self.store.get(self.kind, request.path_params["id"])
             if old is None:
                 raise self.absent()
-            try:
-                new = updated(self.resource, old, asked)
-            except Invalid as invalid:
-                raise HTTPException(400, str(invalid)) from None
-            except RecursionError:
-                raise HTTPException(400, "The body is nested too deeply") from None
+            new = refusing(updated, self.resource, old, asked)
             if overtaken(old, new):
                 return Response(status_code=200)
             if await self.replace(old, Transaction(put=(new,))):
@@ -171,6 +161,18 @@ def verbs(path: str, **handlers: Handler) -> Route:
     return Route(path, dispatch, methods=[*handlers])
 
 
+def refusing(make: Callable[..., Any], *args: Any) -> Any:
+    """What `make` makes of JSON that a client sent; HTTPException 400 says why it can't be taken."""
+    try:
+        return make(*args)
+    except Invalid as invalid:
+        raise HTTPException(400, str(invalid)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise HTTPException(400, f"The body is not JSON: {error}") from None
+    except RecursionError:
+        raise HTTPException(400, "The body is nested too deeply") from None
+
+
 def json(status: int, body: bytes) -> Response:
     return Response(body, status, media_type="application/json")
 
@@ -180,12 +182,7 @@ async def read_body(request: Request) -> dict[str, Any]:
     media = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media != "application/json":
         raise HTTPException(415, "The body must be application/json")
-    try:
-        body = msgspec.json.decode(await request.body())
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise HTTPException(400, f"The body is not JSON: {error}") from None
-    except RecursionError:
-        raise HTTPException(400, "The body is nested too deeply") from None
+    body = refusing(msgspec.json.decode, await request.body())
     if not isinstance(body, dict):
         raise HTTPException(400, "Invalid requests")
     return body
