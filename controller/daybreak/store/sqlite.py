@@ -19,7 +19,7 @@ from daybreak.store.feed import Feed
 from daybreak.store.ledger import Draft, Ledger
 
 GROUP = 200
-"""Rows of one group, unless a single transaction has more: a small write waits for those before it, and for no more."""
+"""Rows of one group, unless one transaction has more. A small write waits for what came before it and its own group."""
 
 LOG = 50_000
 """Changes that the log on disk keeps, about."""
