@@ -107,8 +107,11 @@ PLACED = Relation("placed", "port → the one claim that counts")
 DUPLICATES = Relation("duplicates", "port → hosts whose claim does not count")
 FACTS = Relation("facts", "network → what other rules need of it")
 NETWORK_MTU = Relation("network_mtu", "network → its MTU in bytes")
+WIRE = Relation("wire", "encapsulation and VNI → the networks that have it")
 PRESENT = Relation("present", "network → hosts where a port of it is located")
 LOCAL_PORTS = Relation("local_ports", "host and network → keys of the ports there that take part")
+SHARED_MACS = Relation("shared_macs", "network and MAC → hosts of ports that may use it beside their own")
+LOCAL_SHARED_MACS = Relation("local_shared_macs", "host, network and MAC → keys of the ports there that may use it")
 VTEP = Relation("vtep", "host → its tunnel address")
 CAPABLE = Relation("capable", "host → capabilities of its datapath that features make flows for")
 
@@ -122,3 +125,14 @@ def split_local(key: str) -> tuple[str, str]:
     """(host, network) of a key of LOCAL_PORTS."""
     host, _, network = key.rpartition(" ")
     return host, network
+
+
+def mac_key(network: str, mac: str) -> str:
+    """The key of SHARED_MACS, and of LOCAL_SHARED_MACS behind a host. `split_mac` takes it apart."""
+    return f"{network} {mac}"
+
+
+def split_mac(key: str) -> tuple[str, str]:
+    """(network, or host and network; MAC) of a key of SHARED_MACS or LOCAL_SHARED_MACS."""
+    network, _, mac = key.rpartition(" ")
+    return network, mac

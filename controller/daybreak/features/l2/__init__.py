@@ -2,7 +2,8 @@
 
 Every MAC is known from the model, so nothing is learned and nothing unknown is flooded. A unicast packet goes to its
 port or to the VTEP of the host where the port is located; broadcast and multicast go once to each host that has a
-port in the network, and there to each port. What came from a tunnel never goes back into one.
+port in the network, and there to each port. What came from a tunnel never goes back into one. A MAC that ports may
+use beside their own (allowed address pairs, for a virtual router, say) goes to all of them: who has it now takes it.
 """
 
 from collections.abc import Iterator
@@ -22,15 +23,19 @@ from daybreak.features.vocabulary import (
     FROM_VM,
     LOCAL,
     LOCAL_PORTS,
+    LOCAL_SHARED_MACS,
     NETWORK_MTU,
     ORIGIN,
+    PHYSICAL_OUT,
     PLACED,
     PRESENT,
+    SHARED_MACS,
     SOURCE,
     SUBSCRIPTIONS,
     SWITCH,
     TARGET,
     VTEP,
+    WIRE,
     Facts,
     NetworkKey,
     Place,
@@ -39,8 +44,10 @@ from daybreak.features.vocabulary import (
     capable,
     host_topic,
     local_key,
+    mac_key,
     network_topic,
     split_local,
+    split_mac,
 )
 from daybreak.model import SETTINGS, Location, Network, Pool, Port, Settings
 from daybreak.model.address import ip_number, ipv4_number, ipv6_bytes, mac_bytes
@@ -61,6 +68,7 @@ FLOOD_CHUNK = 400
 """Hosts in one flood flow: an OpenFlow message ends at 64 KB, which is some 1,000 entries."""
 
 TUNNEL_IN = Table("TUNNEL_IN", Stage.TUNNEL_IN, "which network a VNI is, by encapsulation")
+SHARED = Table("SHARED", Stage.SWITCH, "copies for the ports of this host that may use a MAC beside their own")
 FLOOD = Table("FLOOD", Stage.SWITCH, "copies for the other hosts of a network")
 TUNNEL_OUT = Table("TUNNEL_OUT", Stage.SWITCH, "one copy into a tunnel, unless this host is meant")
 OUTPUT = Table("OUTPUT", Stage.OUTPUT, "out of the port")
@@ -100,7 +108,7 @@ vnis = Pool(
 )
 
 
-@rule(Network, reads=(NetworkKey, Vni, Settings), emits=(FACTS, NETWORK_MTU))
+@rule(Network, reads=(NetworkKey, Vni, Settings), emits=(FACTS, NETWORK_MTU, WIRE))
 def network(network: Network, view: View) -> Iterator[Output]:
     """What other rules need of a network."""
     key = view.get(NetworkKey, network.id)
@@ -123,6 +131,8 @@ def network(network: Network, view: View) -> Iterator[Output]:
     if not 0 < vni <= VNI_HIGH:
         raise Contradiction(f"segmentation id {vni} is not a VNI (1 to {VNI_HIGH})")
     yield FACTS, network.id, Facts(key.value, up, encap=encap, vni=vni)
+    if up:
+        yield WIRE, f"{encap} {vni}", (network.id, key.value)
 
 
 def physical(network: Network) -> str:
@@ -149,10 +159,10 @@ FROM_PORT = Shape(
     "from_port",
     CLASSIFY,
     100,
-    [(FIELDS["in_port"], Var("ofport"))],
+    [(FIELDS["in_port"], Var("ofport")), (FIELDS["vlan_vid"], 0)],
     [load(DATAPATH, Var("network")), load(SOURCE, Var("port")), goto(Stage.SPOOF)],
     "ofport network port",
-    "what comes out of a VM's interface is that port's",
+    "what comes out of a VM's interface is that port's; with a VLAN tag it could get into another network outside",
 )
 TO_LOCAL_PORT = Shape(
     "to_local_port",
@@ -183,7 +193,13 @@ TO_LOCAL_PORTS = Shape(
 )
 
 
-@rule(PLACED, reads=(Port, PortKey, FACTS), emits=(LOCAL_PORTS,))
+def shared_macs(port: Port) -> set[str]:
+    """MACs that a port may use beside its own. One of a group (multicast) is not: it would draw others' broadcasts."""
+    macs = {pair.mac_address for pair in port.allowed_address_pairs or () if pair.mac_address}
+    return {mac for mac in macs if mac != port.mac_address and not mac_bytes(mac)[0] & 1}
+
+
+@rule(PLACED, reads=(Port, PortKey, FACTS), emits=(LOCAL_PORTS, LOCAL_SHARED_MACS))
 def local(port_id: str, places: tuple[Place, ...], view: View) -> Iterator[Output]:
     """A port on its own host: where its packets come from and go to."""
     port, key = view.get(Port, port_id), view.get(PortKey, port_id)
@@ -198,7 +214,10 @@ def local(port_id: str, places: tuple[Place, ...], view: View) -> Iterator[Outpu
     yield topic, OUT_OF_PORT, (key.value, ofport)
     if port.mac_address:
         yield topic, TO_LOCAL_PORT, (facts.key, mac_bytes(port.mac_address), key.value)
-    yield LOCAL_PORTS, local_key(host, port.network_id), key.value
+    here = local_key(host, port.network_id)
+    yield LOCAL_PORTS, here, key.value
+    for shared in shared_macs(port):
+        yield LOCAL_SHARED_MACS, mac_key(here, shared), key.value
 
 
 @rule(LOCAL_PORTS, reads=(FACTS, CAPABLE), emits=(SUBSCRIPTIONS,))
@@ -212,8 +231,12 @@ def local_ports(key: str, ports: tuple[int, ...], view: View) -> Iterator[Output
     yield SUBSCRIPTIONS, host, topic
     for capability in view.all(CAPABLE, host):
         yield SUBSCRIPTIONS, host, capable(topic, capability)
-    copies = [action for port in ports for action in (load(TARGET, port), resubmit(Stage.INGRESS_POLICY))]
-    yield host_topic(host), TO_LOCAL_PORTS, (facts.key, tuple(copies))
+    yield host_topic(host), TO_LOCAL_PORTS, (facts.key, copies_for(ports))
+
+
+def copies_for(ports: tuple[int, ...]) -> tuple[Action, ...]:
+    """The actions that give each of these ports of the host a copy."""
+    return tuple([action for port in ports for action in (load(TARGET, port), resubmit(Stage.INGRESS_POLICY))])
 
 
 # -- ports on other hosts ---------------------------------------------------------------------------------------------
@@ -238,7 +261,7 @@ TO_REMOTE_PORT_V6 = Shape(
 )
 
 
-@rule(Port, reads=(Location, FACTS, VTEP), emits=(PRESENT,))
+@rule(Port, reads=(Location, FACTS, VTEP), emits=(PRESENT, SHARED_MACS))
 def remote(port: Port, view: View) -> Iterator[Output]:
     """A port as the other hosts of its network see it: at the VTEP of the host where it was last applied."""
     location = view.get(Location, port.id)
@@ -248,6 +271,8 @@ def remote(port: Port, view: View) -> Iterator[Output]:
     if facts is None or not facts.up:
         return
     yield PRESENT, port.network_id, location.host
+    for shared in shared_macs(port):
+        yield SHARED_MACS, mac_key(port.network_id, shared), location.host
     if not facts.encap or not port.mac_address:
         return
     vtep = view.one(VTEP, location.host)
@@ -327,12 +352,14 @@ def own_tunnel_address(host: str, vteps: tuple[str, ...], view: View) -> Iterato
             yield host_topic(host), NOT_INTO_TUNNEL, (ip_number(vtep),)
 
 
-@rule(FACTS)
-def from_tunnels(network_id: str, facts: tuple[Facts, ...], view: View) -> Iterator[Output]:
-    """The VNI of a network leads to its key inside the switch."""
-    (fact,) = facts
-    if fact.encap and fact.up:
-        yield network_topic(network_id), FROM_VNI, (TUNNEL_PORTS[fact.encap], fact.vni, fact.key)
+@rule(WIRE)
+def from_tunnels(wire: str, networks: tuple[tuple[str, int], ...], view: View) -> Iterator[Output]:
+    """A VNI leads to the key of its network inside the switch. Of two networks with one VNI, neither is received."""
+    if len(networks) > 1:
+        raise Contradiction(f"several networks have {wire}: {', '.join(network for network, _ in networks)}")
+    ((network, key),) = networks
+    encap, _, vni = wire.partition(" ")
+    yield network_topic(network), FROM_VNI, (TUNNEL_PORTS[encap], int(vni), key)
 
 
 # -- broadcast and multicast ------------------------------------------------------------------------------------------
@@ -388,3 +415,77 @@ def copy_to(vtep: str) -> tuple[SetField, Resubmit]:
     """The actions that send one copy to a VTEP."""
     field = FIELDS["tun_ipv6_dst" if ":" in vtep else "tun_dst"]
     return SetField(field, ip_number(vtep)), resubmit(TUNNEL_OUT)
+
+
+# -- MACs that several ports may use ----------------------------------------------------------------------------------
+
+TO_SHARED_MAC = Shape(
+    "to_shared_mac",
+    SWITCH,
+    40,
+    [(DATAPATH, Var("network")), (ORIGIN, FROM_VM), (FIELDS["eth_dst"], Var("mac"))],
+    [
+        resubmit(SHARED),
+        load(ENCAP, Var("encap")),
+        SetField(FIELDS["tun_id"], Var("vni")),
+        Var("copies", kind="actions"),
+    ],
+    "network mac encap vni copies",
+    "a MAC that ports may use beside their own: to the hosts of all of them",
+)
+TO_SHARED_MAC_OR_OUT = Shape(
+    "to_shared_mac_or_out",
+    SWITCH,
+    40,
+    [(DATAPATH, Var("network")), (ORIGIN, FROM_VM), (FIELDS["eth_dst"], Var("mac"))],
+    [resubmit(SHARED), goto(PHYSICAL_OUT)],
+    "network mac",
+    "the same on a physical network",
+)
+TO_SHARED_MAC_HERE = Shape(
+    "to_shared_mac_here",
+    SWITCH,
+    30,
+    [(DATAPATH, Var("network")), (FIELDS["eth_dst"], Var("mac"))],
+    [goto(SHARED)],
+    "network mac",
+    "the same, from another host or a physical network",
+)
+TO_SHARING_PORTS = Shape(
+    "to_sharing_ports",
+    SHARED,
+    100,
+    [(DATAPATH, Var("network")), (FIELDS["eth_dst"], Var("mac"))],
+    [Var("copies", kind="actions")],
+    "network mac copies",
+    "all ports of this host that may use the MAC",
+)
+
+
+@rule(SHARED_MACS, reads=(FACTS, VTEP))
+def shared_mac(key: str, hosts: tuple[str, ...], view: View) -> Iterator[Output]:
+    """A MAC that ports may use beside their own, from wherever it is asked for."""
+    network, mac = split_mac(key)
+    facts = view.one(FACTS, network)
+    if facts is None:
+        return
+    topic, address = network_topic(network), mac_bytes(mac)
+    yield topic, TO_SHARED_MAC_HERE, (facts.key, address)
+    if not facts.encap:
+        yield topic, TO_SHARED_MAC_OR_OUT, (facts.key, address)
+        return
+    vteps = sorted({vtep for host in hosts for vtep in view.all(VTEP, host)})
+    if len(vteps) > FLOOD_CHUNK:
+        raise Contradiction(f"ports on {len(vteps)} hosts may use {mac}; {FLOOD_CHUNK} is the limit")
+    copies = tuple([action for vtep in vteps for action in copy_to(vtep)])
+    yield topic, TO_SHARED_MAC, (facts.key, address, ENCAPS[facts.encap], facts.vni, copies)
+
+
+@rule(LOCAL_SHARED_MACS, reads=(FACTS,))
+def local_shared_mac(key: str, ports: tuple[int, ...], view: View) -> Iterator[Output]:
+    """The ports of a host that may use a MAC beside their own."""
+    place, mac = split_mac(key)
+    host, network = split_local(place)
+    facts = view.one(FACTS, network)
+    if facts is not None:
+        yield host_topic(host), TO_SHARING_PORTS, (facts.key, mac_bytes(mac), copies_for(ports))

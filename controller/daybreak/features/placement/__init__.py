@@ -2,7 +2,8 @@
 
 An interface claims the port whose id it carries in `external_ids:iface-id`. A claim counts only on the host that the
 cloud bound the port to; where the cloud names none, the first claim holds (the port's Location remembers it) until it
-is released. All other claims are duplicates, and listed. Every port and network gets its key here.
+is released. Of several on one host, one whose interface is open comes first. All other claims are duplicates, and
+listed. Every port and network gets its key here.
 """
 
 from collections.abc import Iterator
@@ -51,10 +52,11 @@ def place(port: Port, view: View) -> Iterator[Output]:
         location = view.get(Location, port.id)
         held = [claim for claim in claims if location is not None and claim.host == location.host]
         counting = held or list(claims)
-    if counting:
-        yield PLACED, port.id, counting[0]
+    counts = min(counting, key=lambda claim: (not claim.ofport, claim), default=None)
+    if counts is not None:
+        yield PLACED, port.id, counts
     for other in claims:
-        if not counting or other != counting[0]:
+        if other != counts:
             yield DUPLICATES, port.id, other.host
 
 

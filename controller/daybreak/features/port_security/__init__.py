@@ -1,9 +1,9 @@
 """rules: a port sends only from its own addresses and its allowed address pairs.
 
-MAC, IPv4 and IPv6 source, ARP sender and neighbour-discovery fields are checked where the packet enters. A port
-without any address is held to its MAC alone, for then the cloud (CloudStack, say) knows the addresses and we do not.
-DHCP and address detection pass; router advertisements and DHCP answers of VMs do not. A port whose port security is
-off passes unchecked.
+MAC, IPv4 and IPv6 source, ARP sender and neighbour-discovery fields are checked where the packet enters. DHCP and
+address detection pass; router advertisements and DHCP answers of VMs do not. A port without any address is held to
+its MAC alone, in ARP and neighbour discovery too: then the cloud (CloudStack, say) knows the addresses and we do not,
+and the VM may be the network's router and DHCP server. A port whose port security is off passes unchecked.
 """
 
 from collections.abc import Iterator
@@ -20,6 +20,7 @@ from daybreak.wire.openflow.layout import Var
 IPV4, ARP, IPV6 = 0x0800, 0x0806, 0x86DD
 UDP, ICMPV6 = 17, 58
 DHCP_SERVER, DHCP_CLIENT = 67, 68
+DHCPV6_CLIENT, DHCPV6_SERVER = 546, 547
 ROUTER_ADVERTISEMENT, SOLICITATION, ADVERTISEMENT, REDIRECT = 134, 135, 136, 137
 MLD_REPORTS = (131, 132, 143)
 
@@ -39,6 +40,18 @@ IS_ADVERTISEMENT = (FIELDS["icmpv6_type"], ADVERTISEMENT)
 
 UNCHECKED = Shape("unchecked", SPOOF, 10, [FROM_PORT], [NEXT], "port", "port security is off")
 MAC_ONLY = Shape("mac_only", SPOOF, 20, [FROM_PORT, FROM_MAC], [NEXT], "port mac", "a port without known addresses")
+MAC_ONLY_ARP = Shape(
+    "mac_only_arp", SPOOF, 30, [FROM_PORT, FROM_MAC, IS_ARP], [], "port mac", "an ARP message that names another MAC"
+)
+MAC_ONLY_ND = Shape(
+    "mac_only_nd",
+    SPOOF,
+    30,
+    [FROM_PORT, FROM_MAC, IS_IPV6, IS_ICMPV6, (FIELDS["icmpv6_type"], Var("type"))],
+    [goto(SAID)],
+    "port mac type",
+    "neighbour discovery must name the port's MAC, or none",
+)
 NO_ADDRESS = Shape(
     "no_address",
     SPOOF,
@@ -150,6 +163,15 @@ BARE_ADVERTISEMENT = Shape(
     [NEXT],
     doc="an advertisement that names no MAC changes nobody's neighbours (RFC 4861, section 7.2.5)",
 )
+ND_MALFORMED = Shape(
+    "nd_malformed",
+    SAID,
+    200,
+    [IS_IPV6, IS_ICMPV6, (FIELDS["icmpv6_type"], Var("type")), (FIELDS["nd_target"], 0)],
+    [],
+    "type",
+    "Open vSwitch sees no target and no MAC where an option stands twice; a VM's kernel may well take one of the two",
+)
 ND_REFUSED = Shape(
     "nd_refused",
     SAID,
@@ -167,14 +189,26 @@ DHCP_ANSWER = Shape(
     [],
     doc="a VM is no DHCP server",
 )
+DHCPV6_ANSWER = Shape(
+    "dhcpv6_answer",
+    SAID,
+    50,
+    [IS_IPV6, IS_UDP, (FIELDS["udp_src"], DHCPV6_SERVER), (FIELDS["udp_dst"], DHCPV6_CLIENT)],
+    [],
+    doc="nor a DHCPv6 server (RFC 8415)",
+)
 ANYTHING_ELSE = Shape("anything_else", SAID, 0, [], [NEXT], doc="from an address of the port")
 
 
 @rule(None)
 def defaults(view: View) -> Iterator[Output]:
     """What holds for every port that is checked."""
-    for shape in (ARP_PROBE, DHCP_REQUEST, ND_PROBE, BARE_SOLICITATION, BARE_ADVERTISEMENT, DHCP_ANSWER, ANYTHING_ELSE):
+    for shape in (ARP_PROBE, DHCP_REQUEST, ND_PROBE, BARE_SOLICITATION, BARE_ADVERTISEMENT):
         yield FABRIC, shape, ()
+    for shape in (DHCP_ANSWER, DHCPV6_ANSWER, ANYTHING_ELSE):
+        yield FABRIC, shape, ()
+    for kind in (SOLICITATION, ADVERTISEMENT):
+        yield FABRIC, ND_MALFORMED, (kind,)
     for kind in MLD_REPORTS:
         yield FABRIC, MULTICAST_REPORT, (kind,)
     for kind in (ROUTER_ADVERTISEMENT, SOLICITATION, ADVERTISEMENT, REDIRECT):
@@ -192,11 +226,16 @@ def allowed_sources(port_id: str, places: tuple[Place, ...], view: View) -> Iter
         yield topic, UNCHECKED, (key.value,)
         return
     for mac, networks in sources(port).items():
+        yield topic, OWN_SOLICITATION, (key.value, mac)
         if not networks:
             yield topic, MAC_ONLY, (key.value, mac)
+            yield topic, ARP_SENDER, (key.value, mac, 0, 0)
+            yield topic, MAC_ONLY_ARP, (key.value, mac)
+            yield topic, OWN_ADVERTISEMENT, (key.value, mac, bytes(16), bytes(16))
+            for kind in (SOLICITATION, ADVERTISEMENT):
+                yield topic, MAC_ONLY_ND, (key.value, mac, kind)
             continue
         yield topic, NO_ADDRESS, (key.value, mac)
-        yield topic, OWN_SOLICITATION, (key.value, mac)
         for address, mask in dict.fromkeys(networks):
             if isinstance(address, int):
                 yield topic, IPV4_SOURCE, (key.value, mac, address, mask)
