@@ -171,6 +171,11 @@ def _adjust(draft: Draft, root: OpenVSwitch, bridge: Bridge) -> Bridge:
                 f"{bridge.name} should have the datapath_type {datapath_type}, but has ports: it stays as it is"
             )
     draft.change(bridge, wanted)
+    if bridge.datapath_id is None:
+        known = bridge.datapath_type or "system"
+        draft.findings.append(
+            f"Open vSwitch hasn't made {bridge.name}: is ovs-vswitchd running, and has it the datapath_type {known}?"
+        )
     return msgspec.structs.replace(bridge, datapath_type=wanted.get("datapath_type", bridge.datapath_type))
 
 

@@ -5,7 +5,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from ssl import SSLContext
-from typing import Any, cast, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import structlog
 
@@ -119,8 +119,7 @@ class Session(asyncio.Protocol):
     # what the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are transports without saying so
-        transport = self._transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are transports, but not of asyncio's class
         self.remote_address = _address(transport.get_extra_info("peername"))
         self.local_address = _address(transport.get_extra_info("sockname"))
         if not _is_within(self.remote_address, self._allowed):

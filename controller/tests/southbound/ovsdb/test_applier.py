@@ -1,16 +1,19 @@
 """Switches become what is wanted of them, and stay so: real ovsdb-server, real ovs-vswitchd."""
 
 import asyncio
+from random import Random
 
+import msgspec
 import pytest
 
-from daybreak.southbound.ovsdb import Applier, InterfaceWant, Wants
+from daybreak.southbound.ovsdb import Applier, InterfaceWant, Session, Wants
 from daybreak.southbound.ovsdb.desired import plan
-from daybreak.southbound.ovsdb.learn import root_of
+from daybreak.southbound.ovsdb.learn import bridge_named, root_of
 from daybreak.southbound.ovsdb.names import patch_ports
 from daybreak.wire.ovsdb import TransactionError
-from daybreak.wire.ovsdb.operations import insert
+from daybreak.wire.ovsdb.operations import insert, mutate, update
 from daybreak.wire.ovsdb.values import NamedUUID
+from daybreak.wire.ovsdb.vswitch import TABLES
 
 pytestmark = pytest.mark.ovs
 TARGET = "tcp:127.0.0.1:6653"
@@ -204,6 +207,7 @@ async def test_a_restart_of_vswitchd_keeps_numbers(switch, cloud):
     applier = await cloud.apply(Wants(controller_targets=(TARGET,), interfaces=pinned))
     await cloud.settled(switch, applier)
     number, dpid = switch.get("Interface", "vm2", "ofport"), switch.get("Bridge", "br-int", "datapath_id")
+    assert switch.get("Interface", "vm2", "ofport_request") == number
     assert switch.get("Interface", "vm2", "mtu_request") == "1400"
     assert switch.get("Interface", "vm1", "ofport_request") == "[]"
     switch.vsctl("del-port", "vm1")  # its number, the lower one, is free now
@@ -216,6 +220,23 @@ async def test_a_restart_of_vswitchd_keeps_numbers(switch, cloud):
     await cloud.settled(switch, applier)
     assert cloud.host.tunnels == TUNNELS
     assert plan(cloud.session.replica, WANTS).operations == ()
+
+
+@pytest.mark.parametrize("is_there_before", [False, True])
+async def test_a_port_does_not_change_the_datapath_id(switch, cloud, is_there_before):
+    """By itself Open vSwitch takes the lowest MAC address of all ports, and drops its connections when that changes."""
+    if is_there_before:
+        switch.vsctl("add-br", "br-int", "--", "set", "Bridge", "br-int", NETDEV)
+    switch.call(cloud.port)
+    applier = await cloud.running()
+    await cloud.settled(switch, applier)
+    dpid = cloud.host.dpid
+    network = ("nsenter", "--net", f"--target={switch.vswitchd.pid}", "ip", "link")
+    switch.run(*network, "add", "vm1", "address", "00:00:00:00:00:01", "type", "veth", "peer", "name", "vm1-peer")
+    switch.vsctl("add-port", "br-int", "vm1")
+    await cloud.settled(switch, applier)
+    assert switch.get("Interface", "vm1", "mac_in_use") == "00:00:00:00:00:01"
+    assert cloud.host.dpid == dpid == int(switch.get("Bridge", "br-int", "datapath_id"), 16)
 
 
 async def test_a_restart_of_the_database_is_a_new_session_of_the_same_host(switch, cloud):
@@ -286,11 +307,12 @@ async def test_the_datapath_type_of_a_bridge_in_use_stays(database, cloud):
     database.vsctl("--no-wait", "set", "Open_vSwitch", ".", "external_ids:daybreak-datapath-type=netdev")
     database.call(cloud.port)
     applier = await cloud.apply()
-    assert applier.findings == ("br-int should have the datapath_type netdev, but has ports: it stays as it is",)
+    assert "br-int should have the datapath_type netdev, but has ports: it stays as it is" in applier.findings
 
     database.vsctl("--no-wait", "del-port", "vm1")
     await cloud.settled(database, applier)
-    assert applier.findings == ()
+    hint = "Open vSwitch hasn't made br-int: is ovs-vswitchd running, and has it the datapath_type netdev?"
+    assert applier.findings == (hint,)
     assert database.get("Bridge", "br-int", "datapath_type") == "netdev"
 
 
@@ -331,6 +353,46 @@ async def test_after_one_transaction_all_is_as_wanted(database, cloud, beginning
     assert operations
     await session.transact(operations)  # its reply comes after the updates that it causes
     assert plan(session.replica, wants).operations == ()
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_replica_that_followed_is_as_one_that_is_read_anew(database, cloud, recorder, seed):
+    random = Random(seed)
+    database.vsctl("--no-wait", "set", "Open_vSwitch", ".", "external_ids:hostname=h1", "--", "add-br", "br-int")
+    database.call(cloud.port)
+    session = await cloud.connected()
+    bridge = bridge_named(session.replica, "br-int").uuid
+    for number in range(200):
+        name = NamedUUID("new")
+        pair = {random.choice("abc"): random.choice("xyz")}
+        changes = [
+            [update("Bridge", bridge, {"other_config": pair | {random.choice("abc"): random.choice("xyz")}})],
+            [mutate("Bridge", bridge, "other_config", "insert", pair)],
+            [mutate("Bridge", bridge, "other_config", "delete", tuple(pair))],
+            [update("Bridge", bridge, {"fail_mode": random.choice([None, "secure", "standalone"])})],
+            [mutate("Bridge", bridge, "protocols", random.choice(["insert", "delete"]), ("OpenFlow13", "OpenFlow10"))],
+            [update("Bridge", bridge, {"protocols": tuple(random.sample(["OpenFlow13", "OpenFlow14"], number % 3))})],
+            [insert("Flow_Table", {}, name), mutate("Bridge", bridge, "flow_tables", "insert", {number % 7: name})],
+            [mutate("Bridge", bridge, "flow_tables", "delete", (number % 7,))],
+            [insert("Controller", {"target": TARGET}, name), mutate("Bridge", bridge, "controller", "insert", (name,))],
+            [update("Bridge", bridge, {"controller": bridge_named(session.replica, "br-int").controller[:1]})],
+        ]
+        await session.transact(random.choice(changes))
+
+    path = str(database.folder / "db.sock")
+    _, anew = await asyncio.get_running_loop().create_unix_connection(lambda: Session(type(recorder)()), path)
+    await cloud.until(lambda: anew.is_synchronized)
+    for kind in TABLES.values():
+        assert {uuid: in_order(row) for uuid, row in session.replica.rows(kind).items()} == {
+            uuid: in_order(row) for uuid, row in anew.replica.rows(kind).items()
+        }
+    anew.close("the test is over")
+
+
+def in_order(row) -> dict:
+    """A row's columns, sets sorted: they have no order."""
+    columns = msgspec.structs.asdict(row)
+    return {name: sorted(value) if isinstance(value, tuple) else value for name, value in columns.items()}
 
 
 async def test_a_change_in_the_meantime_makes_a_plan_fail_and_is_kept(database, cloud):

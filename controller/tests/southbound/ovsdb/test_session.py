@@ -11,8 +11,9 @@ from ssl import CERT_REQUIRED, PROTOCOL_TLS_SERVER, SSLContext
 
 import msgspec
 import pytest
+import uvloop
 
-from daybreak.southbound.ovsdb import Session, listen
+from daybreak.southbound.ovsdb import Applier, Session, Wants, listen
 from daybreak.southbound.ovsdb.learn import root_of
 from daybreak.wire.ovsdb import Framer
 
@@ -105,6 +106,18 @@ async def test_a_peer_that_does_not_speak_the_protocol_is_hung_up_on(peer, recor
     peer.writer.write(garbage)
     assert await peer.hear() is None
     assert recorder.lessons == 0
+
+
+def test_uvloop_drives_it_too(recorder):
+    async def converse() -> None:
+        async with accepting(owner=recorder) as (port, _):
+            peer = await Peer.connect(port)
+            assert (await peer.hear()).method == "monitor_cond"
+            peer.say(method="echo", params=["a"], id=1)
+            assert (await peer.hear()).result == ["a"]
+            await peer.close()
+
+    uvloop.run(converse())
 
 
 async def test_replies_that_nobody_waits_for_are_ignored(peer):
@@ -208,18 +221,21 @@ async def test_we_can_be_the_one_who_calls(database, recorder, until):
     session.close("the test is over")
 
 
-@pytest.mark.ovs
-async def test_a_server_without_monitor_cond_is_monitored_all_the_same(database, listener, recorder, until):
-    """Between the two sits somebody who doesn't know that method, like the servers before Open vSwitch 2.6."""
-    ours = await Peer.connect(listener.port)
-    theirs = Peer(*await asyncio.open_unix_connection(str(database.folder / "db.sock")))
-    methods = []
+@asynccontextmanager
+async def between(port: int, database, answers: dict[str, list]) -> AsyncIterator[list[str]]:
+    """Somebody who sits between the two, with his own answers (errors) to the first requests of some methods.
 
-    async def forward() -> None:
+    Yields the methods of the requests that came by.
+    """
+    ours = await Peer.connect(port)
+    theirs = Peer(*await asyncio.open_unix_connection(str(database.folder / "db.sock")))
+    methods: list[str] = []
+
+    async def forth() -> None:
         while (message := await ours.hear()) is not None:
             methods.append(message.method)
-            if message.method == "monitor_cond":
-                ours.say(id=message.id, result=None, error="unknown method")
+            if answers.get(message.method):
+                ours.say(id=message.id, result=None, error=answers[message.method].pop(0))
             else:
                 theirs.writer.write(msgspec.json.encode(message))
 
@@ -227,22 +243,46 @@ async def test_a_server_without_monitor_cond_is_monitored_all_the_same(database,
         while (message := await theirs.hear()) is not None:
             ours.writer.write(msgspec.json.encode(message))
 
-    tasks = [asyncio.ensure_future(forward()), asyncio.ensure_future(back())]
-    database.vsctl("--no-wait", "set", "Open_vSwitch", ".", "external_ids:hostname=h1")
-    await until(lambda: recorder.hosts)
-    port = ("add-port", "br-int", "vm1", "--", "set", "Interface", "vm1", "external_ids:iface-id=port-1")
-    database.vsctl("--no-wait", "add-br", "br-int", "--", *port)
-    await until(lambda: "vm1" in recorder.interfaces.get("h1", {}))
-    database.vsctl("--no-wait", "set", "Interface", "vm1", "external_ids:iface-id=port-2")
-    await until(lambda: recorder.interfaces["h1"]["vm1"].iface_id == "port-2")
-    database.vsctl("--no-wait", "del-port", "vm1")
-    await until(lambda: recorder.interfaces["h1"] == {})
-    assert methods[:2] == ["monitor_cond", "monitor"]
+    tasks = [asyncio.ensure_future(forth()), asyncio.ensure_future(back())]
+    yield methods
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await ours.close()
     await theirs.close()
+
+
+@pytest.mark.ovs
+async def test_a_server_without_monitor_cond_is_monitored_all_the_same(database, listener, recorder, until):
+    """As those before Open vSwitch 2.6."""
+    database.vsctl("--no-wait", "set", "Open_vSwitch", ".", "external_ids:hostname=h1")
+    async with between(listener.port, database, {"monitor_cond": ["unknown method"]}) as methods:
+        await until(lambda: recorder.hosts)
+        assert methods == ["monitor_cond", "monitor"]
+        port = ("add-port", "br-int", "vm1", "--", "set", "Interface", "vm1", "external_ids:iface-id=port-1")
+        database.vsctl("--no-wait", "add-br", "br-int", "--", *port)
+        await until(lambda: "vm1" in recorder.interfaces["h1"])
+        database.vsctl("--no-wait", "set", "Interface", "vm1", "external_ids:iface-id=port-2")
+        await until(lambda: recorder.interfaces["h1"]["vm1"].iface_id == "port-2")
+        database.vsctl("--no-wait", "del-port", "vm1")
+        await until(lambda: recorder.interfaces["h1"] == {})
+
+
+@pytest.mark.ovs
+async def test_a_transaction_is_tried_again_even_if_nothing_changed(database, listener, recorder, until):
+    database.vsctl("--no-wait", "set", "Open_vSwitch", ".", "external_ids:hostname=h1")
+    full = {"error": "I/O error", "details": "no space left on device"}
+    async with between(listener.port, database, {"transact": [full, full]}) as methods:
+        await until(lambda: recorder.sessions)
+        applier = Applier(recorder.sessions["h1"], Wants())
+        await until(lambda: applier.findings)
+        refusal = "Open vSwitch refuses what is to be written: I/O error: no space left on device"
+        assert applier.findings == (refusal,)
+        await until(lambda: applier.is_settled)
+        assert refusal not in applier.findings
+        assert methods.count("transact") == 3
+        assert database.vsctl("list-br") == "br-int"
+        await applier.close()
 
 
 @pytest.mark.ovs
