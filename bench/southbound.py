@@ -53,7 +53,7 @@ from daybreak_lab.lab import Lab
 
 CHUNK = 5_000
 OPERATIONS = 20
-DELTAS = 2_000
+DELTAS, BLOCKS = 200, 10
 PORTS = 60_000  # Open vSwitch has fewer than 65,280
 COOKIE = (0xDA).to_bytes(8)
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -260,9 +260,9 @@ async def changes(small: Bench, large: Bench, number: int) -> list[Result]:
         await bench.clear()
         await bench.plain(dict(flows(present)))
         await bench.delta(turns[1])
-    for n in range(DELTAS):
+    for _ in range(BLOCKS):
         for present, bench in tables.items():
-            seconds[present].append(await bench.delta(turns[n % 2]))
+            seconds[present] += [await bench.delta(turns[n % 2]) for n in range(DELTAS)]
     results: list[Result] = []
     for present, times in seconds.items():
         p99 = sorted(times)[int(len(times) * 0.99)]
