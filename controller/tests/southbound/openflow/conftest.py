@@ -65,14 +65,14 @@ class OpenVSwitch:
         lines = self.ofctl("--no-stats", "dump-flows", bridge).splitlines()
         return sorted(line.strip() for line in lines if "reply" not in line)
 
-    def bridge(self, *, versions: str = "OpenFlow13") -> str:
-        """A new bridge that connects to the socket next to it; its name."""
+    def bridge(self, *, controller: str = "") -> str:
+        """A new bridge that connects to `controller`, or to the socket next to it; its name."""
         self.bridges += 1
         name = f"br{self.bridges}"
         self.vsctl(
             *("add-br", name, "--", "set", "bridge", name, "datapath_type=netdev", "fail_mode=secure"),
-            *(f"protocols={versions}", f"other-config:datapath-id={self.bridges:016x}"),
-            *("--", "set-controller", name, f"unix:{self.directory}/{name}.controller"),
+            *("protocols=OpenFlow13", f"other-config:datapath-id={self.bridges:016x}"),
+            *("--", "set-controller", name, controller or f"unix:{self.directory}/{name}.controller"),
             *("--", "set", "controller", name, "max_backoff=1000"),
         )
         return name
