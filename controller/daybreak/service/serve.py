@@ -122,13 +122,13 @@ async def serve(config: Config, ready: Callable[[], None] = lambda: None) -> Non
 
 
 def make_controller(config: Config, store: Store) -> Controller:
-    """The controller that a configuration asks for."""
+    """The controller that a configuration asks for, in plain texts: the encoder of JSON takes no others."""
     return Controller(
         store,
-        integration=config.bridge,
-        tunnels=tuple(config.tunnels),
+        integration=str(config.bridge),
+        tunnels=tuple(map(str, config.tunnels)),
         openflow=advertised(config),
-        targets=(config.openflow_target,) if config.openflow_target else (),
+        targets=(str(config.openflow_target),) if config.openflow_target else (),
         grace_seconds=config.disconnect_grace,
         reconcile_seconds=config.reconcile_interval,
     )
