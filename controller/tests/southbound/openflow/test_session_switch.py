@@ -9,9 +9,45 @@ import pytest
 
 from daybreak.southbound.openflow.session import Lost, Refused
 from daybreak.wire.openflow.flow import flow_delete, flow_mod
-from daybreak.wire.openflow.messages_connection import GetConfigReply, GetConfigRequest, Role
-from daybreak.wire.openflow.messages_group import Band, Bucket, Command, GroupMod, GroupType, MeterFlags, MeterMod
+from daybreak.wire.openflow.messages_connection import (
+    GetAsyncReply,
+    GetAsyncRequest,
+    GetConfigReply,
+    GetConfigRequest,
+    Role,
+    SetAsync,
+)
+from daybreak.wire.openflow.messages_experimenter import (
+    CtFlush,
+    CtFlushZone,
+    CtTuple,
+    TlvCommand,
+    TlvMap,
+    TlvTableMod,
+    TlvTableReply,
+    TlvTableRequest,
+)
+from daybreak.wire.openflow.messages_group import (
+    Band,
+    Bucket,
+    Command,
+    GroupMod,
+    GroupType,
+    MeterFlags,
+    MeterMod,
+    decode_meter_stats,
+)
 from daybreak.wire.openflow.messages_monitor import Abbreviated, Event, FlowUpdate, FlowUpdates
+from daybreak.wire.openflow.messages_multipart import (
+    DESCRIPTION_REQUEST,
+    TABLE_REQUEST,
+    Aggregate,
+    Description,
+    FlowQuery,
+    MultipartRequest,
+    decode_tables,
+    meter_stats_request,
+)
 from daybreak.wire.openflow.messages_packet import MATCH_ALL, PacketIn, PacketOut, PortReason, PortStatus, RemovedReason
 
 pytestmark = pytest.mark.ovs
@@ -264,3 +300,42 @@ async def test_a_switch_that_goes_away_fails_what_waits_for_it(openvswitch, swit
     assert all(result is None or isinstance(result, Lost) for result in results)
     with pytest.raises(Lost):
         await switch.bundle([flow_mod(key(0, 1), body())])
+
+
+async def test_the_tunnel_tlv_table_is_filled_and_read_back(openvswitch, switch_meeting) -> None:
+    openvswitch.bridge()
+    switch = await switch_meeting.owner.switch()
+    option = TlvMap(0x0102, 0x80, 4, 0)
+    assert await switch.plain([TlvTableMod(TlvCommand.ADD, (option,)).encode()]) == ()
+    reply = await switch.request(TlvTableRequest().encode())
+    assert isinstance(reply, TlvTableReply)
+    assert reply.maps == (option,)
+    (refusal,) = await switch.plain([TlvTableMod(TlvCommand.ADD, (option,)).encode()])
+    assert refusal.error.name == "NXTTMFC_ALREADY_MAPPED"
+
+
+async def test_conntrack_is_flushed_and_reports_are_chosen_without_complaint(openvswitch, switch_meeting) -> None:
+    openvswitch.bridge()
+    switch = await switch_meeting.owner.switch()
+    one, other = bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])
+    wanted = SetAsync(packet_in=2, port_status=7, flow_removed=0)
+    messages = (CtFlushZone(7), CtFlush(6, CtTuple(one, other, 1, 2), zone=7), wanted)
+    assert await switch.plain([message.encode() for message in messages]) == ()
+    assert await switch.request(GetAsyncRequest().encode()) == GetAsyncReply(2, 0, 7, 7, 0, 0)
+
+
+async def test_what_a_switch_says_of_itself(openvswitch, switch_meeting) -> None:
+    openvswitch.bridge()
+    switch = await switch_meeting.owner.switch()
+    await switch.bundle([flow_mod(key(3, n), body()) for n in range(5)])
+
+    async def whole(request: MultipartRequest) -> bytes:
+        return b"".join(await switch.multipart(request.encode()))
+
+    assert Description.decode(await whole(DESCRIPTION_REQUEST)).hardware == "Open vSwitch"
+    assert Aggregate.decode(await whole(FlowQuery(table=3).aggregate())) == Aggregate(0, 0, 5)
+    tables = decode_tables(await whole(TABLE_REQUEST))
+    assert [table.active for table in tables[:5]] == [0, 0, 0, 5, 0]
+    await switch.plain([MeterMod(Command.ADD, 5, MeterFlags.PKTPS | MeterFlags.STATS, (Band(20),)).encode()])
+    (meter,) = decode_meter_stats(await whole(meter_stats_request(5)))
+    assert (meter.meter_id, meter.packet_count, meter.bands) == (5, 0, ((0, 0),))
