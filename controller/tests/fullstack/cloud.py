@@ -1,0 +1,227 @@
+"""io: a cloud in the lab: hypervisors, the controller as a process of its own, and Neutron's side of the conversation.
+
+Networks, ports and VMs go by names of the test's choice; their UUIDs are made from these names. A VM and its port have
+the same name.
+"""
+
+import base64
+import http.client
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import NAMESPACE_DNS, uuid5
+
+from daybreak_lab import Hypervisor, Lab, Machine, wait_for
+
+Answer = TypeVar("Answer")
+
+DAYBREAK = str(Path(sys.executable).with_name("daybreak"))
+NEUTRON = "/controller/nb/v2/neutron"
+DEADLINE = 30.0
+"""Seconds until something that should happen counts as failed; far more than it ever takes."""
+
+HEALING = 5.0
+"""Seconds in which what somebody did to a switch has to be mended."""
+
+CONFIGURATION = """
+ovsdb = ["ptcp:6640"]
+openflow = ["ptcp:6653"]
+allow_plaintext = ["127.0.0.0/8", "198.18.0.0/15"]
+"""
+
+
+def uuid(name: str) -> str:
+    """The id of what a test calls `name`."""
+    return str(uuid5(NAMESPACE_DNS, name))
+
+
+class Cloud:
+    """A lab, a controller in it, and what the cloud asked of it."""
+
+    def __init__(self, lab: Lab, directory: Path, settings: str = "") -> None:
+        """`settings` are lines of the controller's configuration file."""
+        self.lab = lab
+        self.hosts: dict[str, Hypervisor] = {}
+        self.directory = directory
+        self._configuration = directory / "daybreak.toml"
+        self._configuration.write_text(f'data = "{directory / "data"}"\n{CONFIGURATION}{settings}')
+        self._log = directory / "controller.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._made: dict[str, list[str]] = {"ports": [], "subnets": [], "networks": []}
+        self._numbers = 0
+
+    # the controller
+
+    def start(self) -> None:
+        """Start the controller and wait until it listens."""
+        read = self._log.stat().st_size if self._log.exists() else 0
+        with self._log.open("ab") as log:
+            self._process = self.lab.controller_namespace.popen(
+                DAYBREAK, "serve", "--config", str(self._configuration), stderr=log
+            )
+        self.until("the controller listens", lambda: b"event=ready" in self._log.read_bytes()[read:])
+
+    def kill(self) -> None:
+        """SIGKILL: it has no chance to say or write anything."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """SIGTERM, as systemd does it; it has to end without complaint."""
+        assert self._end(signal.SIGTERM) == 0
+
+    def _end(self, how: signal.Signals) -> int:
+        assert self._process is not None
+        self._process.send_signal(how)  # ip-netns-exec(8) has become the controller by execve(2)
+        code = self._process.wait(DEADLINE)
+        self._process = None
+        return code
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        """What the controllers said so far."""
+        return self._log.read_text()
+
+    def said(self, *words: str, since: int = 0) -> list[str]:
+        """The log's lines with all of these words, from a length of the log on."""
+        return [line for line in self.log[since:].splitlines() if all(word in line for word in words)]
+
+    # hypervisors
+
+    def host(self, name: str, **options: Any) -> Hypervisor:
+        """A hypervisor whose database calls the controller; options are the lab's."""
+        ids = {"hostname": name, "daybreak-datapath-type": "netdev", **options.pop("external_ids", {})}
+        manager = f"tcp:{self.lab.controller_address}:6640"
+        host = self.lab.hypervisor(name, external_ids=ids, manager=manager, **options)
+        self.hosts[name] = host
+        return host
+
+    def flows(self, host: Hypervisor) -> list[str]:
+        """The flows of br-int as the switch has them, hidden ones included, without what changes by itself."""
+        dump = host.appctl("bridge/dump-flows", "br-int").splitlines()
+        return sorted(re.sub(r"duration=\S+ |n_packets=\d+, |n_bytes=\d+, |table_id=254.*", "", line) for line in dump)
+
+    # Neutron
+
+    def request(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """One request to the Neutron northbound; the answer's status and JSON."""
+        with self.lab.controller_namespace.entered():
+            connection = http.client.HTTPConnection("127.0.0.1", 8181, timeout=DEADLINE)
+            connection.connect()
+        headers = {
+            "Authorization": "Basic " + base64.b64encode(b"admin:admin").decode(),
+            "Content-Type": "application/json",
+        }
+        connection.request(method, NEUTRON + path, None if body is None else json.dumps(body), headers)
+        response = connection.getresponse()
+        content = response.read()
+        connection.close()
+        return response.status, json.loads(content) if content else None
+
+    def create(self, collection: str, name: str, **fields: Any) -> str:
+        """POST an object; returns its id."""
+        id = uuid(name)
+        body = {collection.removesuffix("s"): {"id": id, "name": name, "tenant_id": uuid("tenant"), **fields}}
+        status, answer = self.request("POST", f"/{collection}", body)
+        assert status == 201, answer
+        self._made[collection].append(name)
+        return id
+
+    def update(self, collection: str, name: str, **fields: Any) -> None:
+        """PUT an object as it is, with these fields changed."""
+        singular = collection.removesuffix("s")
+        _, known = self.request("GET", f"/{collection}/{uuid(name)}")
+        status, answer = self.request("PUT", f"/{collection}/{uuid(name)}", {singular: {**known[singular], **fields}})
+        assert status == 200, answer
+
+    def delete(self, collection: str, name: str) -> None:
+        status, answer = self.request("DELETE", f"/{collection}/{uuid(name)}")
+        assert status == 204, answer
+        self._made[collection].remove(name)
+
+    def network(self, name: str, type: str | None = "vxlan", **fields: Any) -> str:
+        """POST a network; returns its name. `type` None: the cloud doesn't say."""
+        if type is not None:
+            fields["provider:network_type"] = type
+            if type in ("vxlan", "geneve", "gre"):
+                self._numbers += 1
+                fields.setdefault("provider:segmentation_id", str(5000 + self._numbers))
+        self.create("networks", name, **fields)
+        return name
+
+    def port(self, name: str, network: str, mac: str, ips: Sequence[str] = (), **fields: Any) -> str:
+        """POST a port; returns its name. Addresses are without prefix length."""
+        fixed = [{"ip_address": address} for address in ips]
+        self.create("ports", name, network_id=uuid(network), mac_address=mac, fixed_ips=fixed, **fields)
+        return name
+
+    def status(self, port: str) -> str:
+        """What Neutron is told of a port: ACTIVE or DOWN."""
+        return str(self.request("GET", f"/ports/{uuid(port)}")[1]["port"]["status"])
+
+    def wait_for_status(self, status: str, *ports: str, timeout: float = DEADLINE) -> None:
+        """Wait until all of these ports are ACTIVE, or DOWN."""
+        for port in ports:
+            self.until(f"{port} is {status}", lambda port=port: self.status(port) == status, timeout)  # type: ignore[misc]
+
+    # virtual machines
+
+    def machine(self, name: str, *ips: str, **options: Any) -> Machine:
+        """A VM that is not plugged in yet; addresses are with prefix length, options are the lab's."""
+        return self.lab.vm(name, ips=ips, **options)
+
+    def vm(self, name: str, network: str, host: Hypervisor, *ips: str, mtu: int = 1400, **fields: Any) -> Machine:
+        """What Neutron and Nova do together for a VM: a port, and a card plugged in that carries its id.
+
+        Addresses are with prefix length; `fields` are the port's. Returns once Neutron is told that it's ACTIVE.
+        """
+        machine = self.machine(name, *ips, mtu=mtu)
+        self.port(name, network, machine.mac, machine.addresses, **fields)
+        machine.plug(host, uuid(name), timeout=DEADLINE)
+        self.wait_for_status("ACTIVE", name)
+        return machine
+
+    def tidy(self) -> None:
+        """Take away all VMs, ports, subnets and networks."""
+        for machine in list(self.lab.machines.values()):
+            self.lab.delete_vm(machine)
+        for collection, names in self._made.items():
+            for name in list(names):
+                self.delete(collection, name)
+
+    # waiting
+
+    @staticmethod
+    def until(what: str, ask: Callable[[], Answer], timeout: float = DEADLINE) -> Answer:
+        """Ask until the answer is true, and return it. Raises LabError that names `what` after `timeout` seconds."""
+        return wait_for(what, ask, timeout)
+
+    def seconds_until(self, what: str, ask: Callable[[], object], timeout: float = DEADLINE) -> float:
+        """How long it took."""
+        began = time.monotonic()
+        self.until(what, ask, timeout)
+        return time.monotonic() - began
+
+
+def all_reach(machines: Iterable[Machine], timeout: float = DEADLINE) -> None:
+    """Each reaches all addresses of each other. The first packets to a VTEP are lost to its ARP; hence the waiting."""
+    known = list(machines)
+    for one in known:
+        for other in known:
+            if one is not other:
+                for address in other.addresses:
+                    one.wait_until_reaches(address, timeout)
+
+
+def assert_unreachable(one: Machine, other: Machine | str) -> None:
+    """Not one of several pings is answered."""
+    assert one.ping(other, count=5, interval=0.05, timeout=0.3).received == 0
