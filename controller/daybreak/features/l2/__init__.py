@@ -52,7 +52,7 @@ from daybreak.features.vocabulary import (
 from daybreak.model import SETTINGS, Location, Network, Pool, Port, Settings
 from daybreak.model.address import ip_number, ipv4_number, ipv6_bytes, mac_bytes
 from daybreak.model.tunnel import TUNNEL_PORTS
-from daybreak.wire.openflow.actions import Action, Resubmit, SetField
+from daybreak.wire.openflow.actions import Action, SetField
 from daybreak.wire.openflow.actions import Output as Send
 from daybreak.wire.openflow.fields import FIELDS
 from daybreak.wire.openflow.layout import Var
@@ -402,19 +402,32 @@ def flood(network_id: str, hosts: tuple[str, ...], view: View) -> Iterator[Outpu
     topic = network_topic(network_id)
     yield topic, FLOOD_FROM_VM, (facts.key, ENCAPS[facts.encap], facts.vni)
     yield topic, FLOOD_FROM_TUNNEL, (facts.key,)
-    vteps = sorted({vtep for host in hosts for vtep in view.all(VTEP, host)})
+    vteps = vteps_of(hosts, view)
     chunks = [vteps[start : start + FLOOD_CHUNK] for start in range(0, len(vteps), FLOOD_CHUNK)]
     for number, chunk in enumerate(chunks):
-        copies: list[Action] = [action for vtep in chunk for action in copy_to(vtep)]
+        copies = copies_to(chunk)
         if number + 1 < len(chunks):
             copies += [load(CHUNK, number + 1), resubmit(FLOOD)]
         yield topic, FLOOD_TO_HOSTS, (facts.key, number, tuple(copies))
 
 
-def copy_to(vtep: str) -> tuple[SetField, Resubmit]:
-    """The actions that send one copy to a VTEP."""
-    field = FIELDS["tun_ipv6_dst" if ":" in vtep else "tun_dst"]
-    return SetField(field, ip_number(vtep)), resubmit(TUNNEL_OUT)
+def vteps_of(hosts: tuple[str, ...], view: View) -> list[str]:
+    """Tunnel addresses of hosts, each once; IPv4 before IPv6."""
+    return sorted({vtep for host in hosts for vtep in view.all(VTEP, host)}, key=lambda vtep: (":" in vtep, vtep))
+
+
+def copies_to(vteps: list[str]) -> list[Action]:
+    """The actions that send one copy to each VTEP.
+
+    Both tunnel destinations stay set from one copy to the next, and the IPv4 one counts as long as it is not zero.
+    """
+    ipv4, ipv6 = [ip_number(vtep) for vtep in vteps if ":" not in vtep], [ip_number(v) for v in vteps if ":" in v]
+    out = resubmit(TUNNEL_OUT)
+    copies: list[Action] = [step for vtep in ipv4 for step in (SetField(FIELDS["tun_dst"], vtep), out)]
+    if ipv6:
+        copies.append(SetField(FIELDS["tun_dst"], 0))
+    copies += [step for vtep in ipv6 for step in (SetField(FIELDS["tun_ipv6_dst"], vtep), out)]
+    return copies
 
 
 # -- MACs that several ports may use ----------------------------------------------------------------------------------
@@ -474,10 +487,10 @@ def shared_mac(key: str, hosts: tuple[str, ...], view: View) -> Iterator[Output]
     if not facts.encap:
         yield topic, TO_SHARED_MAC_OR_OUT, (facts.key, address)
         return
-    vteps = sorted({vtep for host in hosts for vtep in view.all(VTEP, host)})
+    vteps = vteps_of(hosts, view)
     if len(vteps) > FLOOD_CHUNK:
         raise Contradiction(f"ports on {len(vteps)} hosts may use {mac}; {FLOOD_CHUNK} is the limit")
-    copies = tuple([action for vtep in vteps for action in copy_to(vtep)])
+    copies = tuple(copies_to(vteps))
     yield topic, TO_SHARED_MAC, (facts.key, address, ENCAPS[facts.encap], facts.vni, copies)
 
 
