@@ -73,7 +73,7 @@ class Switches:
         self._dpids: dict[str, int] = {}
         self._subscribed: dict[str, set[str]] = defaultdict(set)
         self._subscribers: dict[str, set[str]] = defaultdict(set)
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[Switch, asyncio.Task[None]] = {}
 
     # -- what a host should have --------------------------------------------------------------------------------------
 
@@ -105,6 +105,8 @@ class Switches:
 
     def lost(self, switch: Switch, reason: str) -> None:
         """A switch is gone; what it has stays, and is compared when it comes back."""
+        if switch in self._tasks:
+            self._tasks.pop(switch).cancel()
         if self.unknown.get(switch.dpid) is switch:
             del self.unknown[switch.dpid]
         host = self._hosts.get(switch.dpid)
@@ -132,8 +134,7 @@ class Switches:
         )
         applier.offered = self.compute.engine.revision
         self.appliers[host] = applier
-        task = asyncio.get_running_loop().create_task(self._run(applier, host), name=f"switch {host}")
-        self._tasks[host] = task
+        self._tasks[switch] = asyncio.get_running_loop().create_task(self._run(applier, host), name=f"switch {host}")
 
     async def _run(self, applier: Applier, host: str) -> None:
         """One switch's trouble is its own."""
@@ -221,8 +222,9 @@ class Switches:
 
     async def close(self) -> None:
         """Let go of all switches; their flows stay."""
+        tasks = list(self._tasks.values())
         for applier in list(self.appliers.values()):
             applier.switch.close("the controller stops")
         for switch in list(self.unknown.values()):
             switch.close("the controller stops")
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
