@@ -14,10 +14,11 @@ from starlette.routing import BaseRoute
 
 from daybreak.features import pipeline, pools
 from daybreak.model import SETTINGS, Settings, Transaction
-from daybreak.northbound import neutron
+from daybreak.northbound import admin, neutron
 from daybreak.northbound.http import CannotListen, app, serve_http
 from daybreak.service.config import Config, ConfigError, Listener
 from daybreak.service.controller import KINDS, Controller
+from daybreak.service.views import Views
 from daybreak.southbound.openflow.listener import Listener as OpenFlowDoor
 from daybreak.southbound.ovsdb.session import EVERYWHERE, Networks
 from daybreak.southbound.ovsdb.session import listen as listen_ovsdb
@@ -114,7 +115,7 @@ async def serve(config: Config, ready: Callable[[], None] = lambda: None) -> Non
             except OSError as error:
                 raise taken(listener, error) from None
             stack.push_async_callback(databases.close)
-        await stack.enter_async_context(northbound(config, store))
+        await stack.enter_async_context(northbound(config, controller))
         log.info("ready", northbound=config.northbound, revision=store.revision)
         ready()
         await stop.wait()
@@ -134,9 +135,9 @@ def make_controller(config: Config, store: Store) -> Controller:
     )
 
 
-def northbound(config: Config, store: Store) -> AbstractAsyncContextManager[tuple[str, int]]:
+def northbound(config: Config, controller: Controller) -> AbstractAsyncContextManager[tuple[str, int]]:
     """The HTTP server with all dialects, as a context."""
-    dialects: Sequence[Callable[[Store], Sequence[BaseRoute]]] = (neutron.routes,)
-    application = app(store, config.credentials, dialects, config.plaintext_peers)
+    dialects: Sequence[Callable[[Store], Sequence[BaseRoute]]] = (neutron.routes, admin.dialect(Views(controller)))
+    application = app(controller.store, config.credentials, dialects, config.plaintext_peers)
     tls = northbound_tls(config) if config.https else None
     return serve_http(application, config.northbound.host, config.northbound.port, tls)

@@ -1,0 +1,124 @@
+"""io: what people ask the running controller, below /daybreak/admin/v1. It reads and changes nothing.
+
+Collections are JSON lines (one object a line), so that neither side ever holds a large one as a whole; `check` is one
+object. What is asked for by name or id and is not there is a 404; a name that several have is a 300 with all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from daybreak.northbound.admin.answers import CheckAnswer, FlowAnswer, HostAnswer, NetworkAnswer, Object
+from daybreak.store.contract import Store
+
+BASE = "/daybreak/admin/v1"
+
+encode = msgspec.json.Encoder().encode
+
+
+class NotThere(Exception):
+    """Nothing has that name or id. The text is one line."""
+
+
+class Ambiguous(Exception):
+    """Several things have that name, or an id that begins so."""
+
+    def __init__(self, text: str, candidates: Sequence[Object]) -> None:
+        super().__init__(text)
+        self.candidates = tuple(candidates)
+
+
+class Views(Protocol):
+    """What the controller can tell. Names are names, ids, or the beginnings of ids; the collections come in order.
+
+    All raise `NotThere` or `Ambiguous` before they answer anything.
+    """
+
+    async def networks(self, network: str | None) -> AsyncIterator[NetworkAnswer]:
+        """One network, or all of them and those that only ports speak of."""
+
+    async def hosts(self) -> AsyncIterator[HostAnswer]:
+        """All hosts that ever reported."""
+
+    async def flows(
+        self, *, port: str | None, host: str | None, network: str | None, counters: bool
+    ) -> AsyncIterator[FlowAnswer]:
+        """The flows that follow from a port or a network, or those of a host; with several, what they share.
+
+        `counters`: of `host`, else of the port's host. Raises ValueError where neither names one.
+        """
+
+    async def check(self, deep: bool) -> CheckAnswer:
+        """Look for everything that is not as it should be."""
+
+
+def dialect(views: Views) -> Callable[[Store], Sequence[BaseRoute]]:
+    """The dialect, for `northbound.http.app`. The store is read through the views alone."""
+    return lambda store: routes(views)
+
+
+def routes(views: Views) -> list[BaseRoute]:
+    """The routes, with their whole paths."""
+
+    async def networks(request: Request) -> Response:
+        (network,) = asked(request, "network")
+        return await lines(views.networks(network))
+
+    async def hosts(request: Request) -> Response:
+        asked(request)
+        return await lines(views.hosts())
+
+    async def flows(request: Request) -> Response:
+        port, host, network, counters = asked(request, "port", "host", "network", "counters")
+        if not (port or host or network):
+            raise HTTPException(400, "Say of which port, host or network")
+        return await lines(views.flows(port=port, host=host, network=network, counters=is_true(counters)))
+
+    async def check(request: Request) -> Response:
+        (deep,) = asked(request, "deep")
+        return Response(encode(await views.check(is_true(deep))), media_type="application/json")
+
+    handlers = {"networks": networks, "hosts": hosts, "flows": flows, "check": check}
+    return [Route(f"{BASE}/{name}", handler, methods=["GET"]) for name, handler in handlers.items()]
+
+
+def asked(request: Request, *names: str) -> list[str | None]:
+    """The values of these parameters; others are refused, for a filter that is misspelt would show everything."""
+    unknown = set(request.query_params) - set(names)
+    if unknown:
+        known = f"there is {', '.join(names)}" if names else "there are none"
+        raise HTTPException(400, f"No parameter {min(unknown)} here; {known}")
+    return [request.query_params.get(name) or None for name in names]
+
+
+def is_true(text: str | None) -> bool:
+    """A parameter that is a switch. HTTPException 400 for anything but true and false."""
+    if text not in (None, "true", "false"):
+        raise HTTPException(400, f"Expected true or false, not {text}")
+    return text == "true"
+
+
+async def lines(opening: Any) -> Response:
+    """A collection as JSON lines. `opening` is a call that gives them; refusals come from it."""
+    try:
+        answers: AsyncIterator[msgspec.Struct] = await opening
+    except NotThere as error:
+        raise HTTPException(404, str(error)) from None
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from None
+    except Ambiguous as error:
+        choice = {"message": str(error), "candidates": error.candidates}
+        return Response(encode(choice), 300, media_type="application/json")
+
+    async def body() -> AsyncIterator[bytes]:
+        async for answer in answers:
+            yield encode(answer) + b"\n"
+
+    return StreamingResponse(body(), media_type="application/x-ndjson")

@@ -1,0 +1,149 @@
+"""data: what the admin API answers, as it is written in JSON. Ids are the clouds' own; a host's id is its name."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Object(Struct, frozen=True):
+    """One thing of the model, by `kind` ("network", "port", "host" …), id and, where it has one, name."""
+
+    kind: str
+    id: str
+    name: str | None = None
+
+
+class SubnetAnswer(Struct, frozen=True):
+    """A subnet of a network."""
+
+    id: str
+    name: str | None
+    cidr: str | None
+    gateway: str | None
+
+
+class PortAnswer(Struct, frozen=True, kw_only=True):
+    """A port and where it is.
+
+    `bound_to` is the host that the cloud named; `host`, `interface` and `ofport` are those of the claim that counts
+    (null: none does), `vtep` that host's tunnel address. `reason` says why a port is not active.
+    """
+
+    id: str
+    name: str | None
+    mac: str | None
+    ips: tuple[str, ...]
+    device_owner: str | None
+    bound_to: str | None
+    host: str | None
+    interface: str | None
+    ofport: int | None
+    vtep: str | None
+    active: bool
+    reason: str | None
+
+
+class NetworkAnswer(Struct, frozen=True, kw_only=True):
+    """A network and its ports, in the order of their names.
+
+    `exists` is false for a network that only ports speak of. `type` is what it is built as: an encapsulation with its
+    `vni`, or flat or vlan with its `physical_network`; null where it is not built, and
+    where it can't be `failure` says why. `hosts` are those that have a port of it.
+    """
+
+    id: str
+    name: str | None
+    exists: bool
+    type: str | None
+    vni: int | None
+    vlan: int | None
+    physical_network: str | None
+    up: bool
+    mtu: int | None
+    failure: str | None
+    hosts: tuple[str, ...]
+    subnets: tuple[SubnetAnswer, ...]
+    ports: tuple[PortAnswer, ...]
+
+
+class PhysicalAnswer(Struct, frozen=True):
+    """A host's bridge for a physical network, and the OpenFlow port that leads there; null: there is none yet."""
+
+    physical_network: str
+    bridge: str
+    ofport: int | None
+
+
+class HostAnswer(Struct, frozen=True, kw_only=True):
+    """A host, as its OVSDB describes it, and how far its switch is.
+
+    `in_sync`: the switch has all that is wanted of it. `flows` are those that are wanted, `ports` those that are
+    plugged in there and count. `applied` is the revision up to which the switch has confirmed everything (null: it is
+    not connected), `revision` the present one. `dpid` is 16 hexadecimal digits.
+    """
+
+    name: str
+    vtep: str | None
+    dpid: str | None
+    ovs_version: str | None
+    datapath: str | None
+    ovsdb: bool
+    openflow: bool
+    in_sync: bool
+    ports: int
+    flows: int
+    applied: int | None
+    revision: int
+    quarantined: int
+    tunnels: tuple[str, ...]
+    mappings: tuple[PhysicalAnswer, ...]
+    findings: tuple[str, ...]
+
+
+class FlowAnswer(Struct, frozen=True, kw_only=True):
+    """A flow that is wanted, and why.
+
+    `match` and `actions` are in the language of ovs-ofctl(8), with the names of tables and registers. `hosts` have it,
+    for they subscribe to its `topic`. It comes from `rule` of `feature`, run for `key`; `says` is what that rule is
+    about, and `objects` are what it was called with and what it read. `packets` and `bytes` are the switch's counters,
+    null where they were not asked for or the switch does not have the flow.
+    """
+
+    table: str
+    priority: int
+    match: str
+    actions: str
+    cookie: str
+    topic: str
+    hosts: tuple[str, ...]
+    feature: str
+    rule: str
+    key: str
+    says: str
+    objects: tuple[Object, ...]
+    packets: int | None = None
+    bytes: int | None = None
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """Something that is not as it should be. `kind` is for programs, `text` for people."""
+
+    kind: str
+    text: str
+    host: str | None = None
+    objects: tuple[Object, ...] = ()
+
+
+class CheckAnswer(Struct, frozen=True, kw_only=True):
+    """`findings` are what is wrong now; `notes` what was wrong and has been put right.
+
+    `hosts`, `ports` and `flows` count what was looked at; `deep`: everything was also computed again from nothing.
+    """
+
+    revision: int
+    deep: bool
+    hosts: int
+    ports: int
+    flows: int
+    findings: tuple[Finding, ...]
+    notes: tuple[Finding, ...]
