@@ -94,18 +94,18 @@ def test_controller_killed_five_times(cloud: Cloud, hosts: list[Hypervisor]) -> 
 
 
 def test_controller_told_to_stop(cloud: Cloud, hosts: list[Hypervisor]) -> None:
-    """What it leaves behind goes on working without it."""
+    """It ends at once, and what it leaves behind goes on working without it."""
     cloud.network("red")
     a, b = cloud.vm("a-red", "red", hosts[0], "10.0.0.1/24"), cloud.vm("b-red", "red", hosts[1], "10.0.0.2/24")
     all_reach([a, b])
+    before = [cloud.flows(host) for host in hosts]
     with a.pinging(b) as ping:
         cloud.stop()
-        before = [cloud.flows(host) for host in hosts]
+        assert [cloud.flows(host) for host in hosts] == before
         assert a.ping(b, count=20, interval=0.05).ok
         cloud.start()
-        cloud.until("a port can be made", lambda: cloud.vm("c-red", "red", hosts[2], "10.0.0.3/24"))
+        cloud.vm("c-red", "red", hosts[2], "10.0.0.3/24")
     assert ping.result.ok
-    assert all(set(flows) <= set(cloud.flows(host)) for host, flows in zip(hosts[:2], before[:2], strict=True))
 
 
 def test_switch_restarted_while_there_was_no_controller(cloud: Cloud, hosts: list[Hypervisor]) -> None:
