@@ -2,6 +2,10 @@
 
 import click
 
+from daybreak.cli.check import check
+from daybreak.cli.flows import flows
+from daybreak.cli.hosts import hosts
+from daybreak.cli.show import show
 from daybreak.service.command import hash_password, serve
 
 
@@ -16,5 +20,5 @@ def main() -> None:
     """
 
 
-main.add_command(serve)
-main.add_command(hash_password)
+for command in (serve, hash_password, show, hosts, flows, check):
+    main.add_command(command)

@@ -16,7 +16,7 @@ from daybreak.features import pipeline, pools
 from daybreak.model import SETTINGS, Settings, Transaction
 from daybreak.northbound import admin, neutron
 from daybreak.northbound.http import CannotListen, app, serve_http
-from daybreak.service.config import Config, ConfigError, Listener
+from daybreak.service.config import LOOPBACK, Config, ConfigError, Listener
 from daybreak.service.controller import KINDS, Controller
 from daybreak.service.views import Views
 from daybreak.southbound.openflow.listener import Listener as OpenFlowDoor
@@ -136,8 +136,9 @@ def make_controller(config: Config, store: Store) -> Controller:
 
 
 def northbound(config: Config, controller: Controller) -> AbstractAsyncContextManager[tuple[str, int]]:
-    """The HTTP server with all dialects, as a context."""
+    """The HTTP server with all dialects, as a context. This machine's own commands may always do without TLS."""
     dialects: Sequence[Callable[[Store], Sequence[BaseRoute]]] = (neutron.routes, admin.dialect(Views(controller)))
-    application = app(controller.store, config.credentials, dialects, config.plaintext_peers)
+    plaintext = (*(each.network for each in LOOPBACK), *config.plaintext_peers)
+    application = app(controller.store, config.credentials, dialects, plaintext)
     tls = northbound_tls(config) if config.https else None
     return serve_http(application, config.northbound.host, config.northbound.port, tls)

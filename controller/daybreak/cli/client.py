@@ -1,0 +1,146 @@
+"""io: asks the running controller over HTTP, for all commands: how to reach it, and what failing means.
+
+Exit codes: 0 fine, 1 something was found or is not there, 2 wrong usage, 3 the controller can't be asked.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import json
+import ssl
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urlencode, urlsplit
+
+import click
+
+BASE = "/daybreak/admin/v1"
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 300.0
+"""A check of many switches takes its time before the first byte comes."""
+
+NOT_THERE, CHOICES, OK = 404, 300, 200
+
+
+class NotThere(click.ClickException):
+    """What was asked for does not exist, or several things are called so."""
+
+    exit_code = 1
+
+
+class CannotAsk(click.ClickException):
+    """The controller can't be reached, refuses us, or fails."""
+
+    exit_code = 3
+
+
+class Client:
+    """The controller at `url`. `cafile`: whose certificates are believed; None: those that this system believes."""
+
+    def __init__(self, url: SplitResult, user: str, password: str, cafile: Path | None) -> None:
+        self._url = url
+        self._cafile = cafile
+        self._headers = {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
+        self._user = user
+
+    def one(self, path: str, **query: str | bool | None) -> Any:
+        """An answer that is one object."""
+        return self._read(b"".join(self._asked(path, query)))
+
+    def each(self, path: str, **query: str | bool | None) -> Iterator[Any]:
+        """The objects of a collection, as they come."""
+        return map(self._read, self._asked(path, query))
+
+    def _read(self, text: bytes) -> Any:
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise CannotAsk(f"what answers at {self._url.geturl()} is not Daybreak") from None
+
+    def _asked(self, path: str, query: dict[str, str | bool | None]) -> Iterator[bytes]:
+        """The lines of an answer. Parameters that are None or False are left out."""
+        said = {name: "true" if value is True else value for name, value in query.items() if value}
+        target = f"{self._url.path.rstrip('/')}{BASE}/{path}{'?' if said else ''}{urlencode(said)}"
+        try:
+            connection = self._connection()
+            connection.connect()
+            connection.sock.settimeout(ANSWER_SECONDS)
+            connection.request("GET", target, headers=self._headers)
+            response = connection.getresponse()
+            if response.status != OK:
+                raise self._refusal(response)
+            yield from response
+            connection.close()
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise CannotAsk(f"no answer from the controller at {self._url.geturl()}: {reason}") from None
+
+    def _connection(self) -> http.client.HTTPConnection:
+        host = self._url.hostname or ""
+        if self._url.scheme == "http":
+            return http.client.HTTPConnection(host, self._url.port or 80, timeout=CONNECT_SECONDS)
+        context = ssl.create_default_context(cafile=self._cafile)
+        return http.client.HTTPSConnection(host, self._url.port or 443, timeout=CONNECT_SECONDS, context=context)
+
+    def _refusal(self, response: http.client.HTTPResponse) -> click.ClickException:
+        body = response.read().decode(errors="replace")
+        if response.status == NOT_THERE:
+            return NotThere(body)
+        if response.status == CHOICES:
+            answer = json.loads(body)
+            listed = [f"\n  {each['id']}  {each['name'] or ''}".rstrip() for each in answer["candidates"]]
+            return NotThere(f"{answer['message']}:{''.join(listed)}")
+        if response.status == http.client.BAD_REQUEST:
+            return click.UsageError(body)
+        return CannotAsk(f"the controller answers {response.status} to user {self._user}: {body}")
+
+
+def parsed(context: click.Context, parameter: click.Parameter, url: str) -> SplitResult:
+    """The controller's address. Raises click.BadParameter."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts
+    except ValueError:  # a port that is no number
+        pass
+    raise click.BadParameter(f"{url} is not like http://127.0.0.1:8181")
+
+
+def asking(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of every command that asks the controller; the command gets a `client` and `as_json`."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+    @click.option(
+        "--url",
+        envvar="DAYBREAK_URL",
+        default="http://127.0.0.1:8181",
+        callback=parsed,
+        show_default=True,
+        show_envvar=True,
+        help="Where the controller is.",
+    )
+    @click.option("--user", envvar="DAYBREAK_USER", default="admin", show_default=True, show_envvar=True)
+    @click.option(
+        "--password",
+        envvar="DAYBREAK_PASSWORD",
+        default="admin",
+        show_default=True,
+        show_envvar=True,
+        help="Better given by the variable: others see the arguments of your commands.",
+    )
+    @click.option(
+        "--cafile",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="PEM file with the certificate that signed the controller's, for https.",
+    )
+    @functools.wraps(command)
+    def asks(
+        *args: Any, url: SplitResult, user: str, password: str, cafile: Path | None, as_json: bool, **options: Any
+    ) -> None:
+        command(*args, client=Client(url, user, password, cafile), as_json=as_json, **options)
+
+    return asks
