@@ -21,7 +21,7 @@ from model import cloud, identity
 
 from daybreak.engine.engine import Engine
 from daybreak.engine.rule import Relation
-from daybreak.engine.view import View, ordered
+from daybreak.engine.view import View
 from daybreak.features import pipeline
 from daybreak.model import Change, Port
 

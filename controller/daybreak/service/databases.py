@@ -43,15 +43,22 @@ class Databases:
     def session(self, host: str, session: Session) -> None:
         """A host's OVSDB was heard."""
         if self._sessions.get(host) is not session:
-            former = self.appliers.pop(host, None)
-            if former is not None:
-                task = asyncio.get_running_loop().create_task(former.close())
-                self._closing.add(task)
-                task.add_done_callback(self._closing.discard)
+            for renamed in [name for name, other in self._sessions.items() if other is session]:
+                self._drop(renamed)
+            self._drop(host)
             self._sessions[host] = session
             self.appliers[host] = Applier(session, self._wants(host, session))
         else:
             self.appliers[host].want(self._wants(host, session))
+
+    def _drop(self, host: str) -> None:
+        """Another session speaks for the host now, or the session for another host."""
+        self._sessions.pop(host, None)
+        former = self.appliers.pop(host, None)
+        if former is not None:
+            task = asyncio.get_running_loop().create_task(former.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     def wave(self, committed: Committed, wave: Wave) -> None:
         """Ports or MTUs changed: ask anew for the hosts concerned."""

@@ -10,6 +10,8 @@ from daybreak.southbound.ovsdb.session import Session
 from daybreak.wire.ovsdb import TransactionError
 from daybreak.wire.ovsdb.operations import Operation
 
+GATHER: Final = 0.02
+"""Seconds between a sign of change and the plan: flows go first, and what comes together is written together."""
 PACE: Final = 0.05
 """Seconds between two transactions: what comes in the meantime goes into the second."""
 SLOWEST: Final = 10.0
@@ -75,6 +77,7 @@ class Applier:
                 if self._session.is_synchronized:
                     await self._close_the_difference()
                 await self._wake.wait()
+                await asyncio.sleep(GATHER)
         except Exception:
             # A bug, then: the switch calls again, and is read and planned for from the beginning.
             log.exception("OVSDB planning failed", peer=self._session.remote_address)
