@@ -20,6 +20,7 @@ from daybreak.model import Host, Interface, Network, Port, PortStatus, Record, S
 from daybreak.northbound.admin import Ambiguous, NotThere
 from daybreak.northbound.admin.answers import (
     CheckAnswer,
+    CountsAnswer,
     FlowAnswer,
     HostAnswer,
     NetworkAnswer,
@@ -30,7 +31,7 @@ from daybreak.northbound.admin.answers import (
 from daybreak.service.check import Check
 from daybreak.service.controller import Controller
 from daybreak.service.naming import FlowNames, as_object, name_of
-from daybreak.service.slices import paced
+from daybreak.service.slices import SLICE, paced
 from daybreak.southbound.openflow.session import Lost
 from daybreak.wire.openflow.flow import stats_counters
 
@@ -307,3 +308,15 @@ class Views:
 
     async def check(self, deep: bool) -> CheckAnswer:
         return await self._check(deep)
+
+    async def counts(self) -> CountsAnswer:
+        active = 0
+        async for status in paced([*self.rows(PortStatus).values()], 10 * SLICE):
+            active += status.active
+        return CountsAnswer(
+            revision=self._engine.revision,
+            ports=len(self.rows(Port)),
+            ports_active=active,
+            failures=len(self._engine.failures),
+            conflicts=len(self._engine.conflicts),
+        )

@@ -1,4 +1,4 @@
-"""io: what people ask the running controller, below /daybreak/admin/v1. It reads and changes nothing.
+"""io: what people ask the running controller, below /daybreak/admin/v1, and /metrics. It reads and changes nothing.
 
 Collections are JSON lines (one object a line), so that neither side ever holds a large one as a whole; `check` is one
 object. What is asked for by name or id and is not there is a 404; a name that several have is a 300 with all of them.
@@ -15,7 +15,15 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from daybreak.northbound.admin.answers import CheckAnswer, FlowAnswer, HostAnswer, NetworkAnswer, Object
+from daybreak.northbound.admin.answers import (
+    CheckAnswer,
+    CountsAnswer,
+    FlowAnswer,
+    HostAnswer,
+    NetworkAnswer,
+    Object,
+)
+from daybreak.northbound.admin.metrics import MEDIA_TYPE, exposition
 from daybreak.store.contract import Store
 
 BASE = "/daybreak/admin/v1"
@@ -58,6 +66,9 @@ class Views(Protocol):
     async def check(self, deep: bool) -> CheckAnswer:
         """Look for everything that is not as it should be."""
 
+    async def counts(self) -> CountsAnswer:
+        """Figures of the whole."""
+
 
 def dialect(views: Views) -> Callable[[Store], Sequence[BaseRoute]]:
     """The dialect, for `northbound.http.app`. The store is read through the views alone."""
@@ -85,8 +96,14 @@ def routes(views: Views) -> list[BaseRoute]:
         (deep,) = asked(request, "deep")
         return Response(encode(await views.check(is_true(deep))), media_type="application/json")
 
+    async def metrics(request: Request) -> Response:
+        asked(request)
+        found = [host async for host in await views.hosts()]
+        return Response(exposition(await views.counts(), found), media_type=MEDIA_TYPE)
+
     handlers = {"networks": networks, "hosts": hosts, "flows": flows, "check": check}
-    return [Route(f"{BASE}/{name}", handler, methods=["GET"]) for name, handler in handlers.items()]
+    shown = [Route(f"{BASE}/{name}", handler, methods=["GET"]) for name, handler in handlers.items()]
+    return [*shown, Route("/metrics", metrics, methods=["GET"])]
 
 
 def asked(request: Request, *names: str) -> list[str | None]:

@@ -147,3 +147,13 @@ class CheckAnswer(Struct, frozen=True, kw_only=True):
     flows: int
     findings: tuple[Finding, ...]
     notes: tuple[Finding, ...]
+
+
+class CountsAnswer(Struct, frozen=True, kw_only=True):
+    """Figures of the whole; `failures` are rules' keys, `conflicts` flows."""
+
+    revision: int
+    ports: int
+    ports_active: int
+    failures: int
+    conflicts: int
