@@ -14,6 +14,7 @@ from daybreak.engine.view import View
 from daybreak.features.vocabulary import FABRIC, PLACED, SOURCE, Place, PortKey, host_topic
 from daybreak.model import Port
 from daybreak.model.address import Prefix, link_local, mac_bytes, prefix
+from daybreak.wire.openflow.actions import Move
 from daybreak.wire.openflow.fields import FIELDS
 from daybreak.wire.openflow.layout import Var
 
@@ -27,6 +28,7 @@ MLD_REPORTS = (131, 132, 143)
 SPOOF = Table("SPOOF", Stage.SPOOF, "does the port own the source addresses?")
 UNADDRESSED = Table("UNADDRESSED", Stage.SPOOF, "what a port may say before it has an address")
 SAID = Table("SAID", Stage.SPOOF, "may the port say this: neighbour discovery of its own addresses, nothing of routers")
+NAMED = Table("NAMED", Stage.SPOOF, "the link-layer address that neighbour discovery names is the sender's")
 
 NEXT = goto(Stage.RESPOND)
 FROM_PORT = (SOURCE, Var("port"))
@@ -50,7 +52,7 @@ MAC_ONLY_ND = Shape(
     [FROM_PORT, FROM_MAC, IS_IPV6, IS_ICMPV6, (FIELDS["icmpv6_type"], Var("type"))],
     [goto(SAID)],
     "port mac type",
-    "neighbour discovery must name the port's MAC, or none",
+    "neighbour discovery names the port's MAC, or none",
 )
 NO_ADDRESS = Shape(
     "no_address",
@@ -122,46 +124,17 @@ MULTICAST_REPORT = Shape(
 
 # -- what may be said -------------------------------------------------------------------------------------------------
 
-OWN_SOLICITATION = Shape(
-    "own_solicitation",
-    SAID,
-    100,
-    [FROM_PORT, IS_IPV6, IS_ICMPV6, IS_SOLICITATION, (FIELDS["nd_sll"], Var("mac"))],
-    [NEXT],
-    "port mac",
-    "a solicitation that names the port's MAC",
-)
 OWN_ADVERTISEMENT = Shape(
     "own_advertisement",
     SAID,
     100,
-    [
-        FROM_PORT,
-        IS_IPV6,
-        IS_ICMPV6,
-        IS_ADVERTISEMENT,
-        (FIELDS["nd_target"], Var("ip"), Var("mask")),
-        (FIELDS["nd_tll"], Var("mac")),
-    ],
-    [NEXT],
-    "port mac ip mask",
-    "an advertisement of the port's own address at its own MAC",
+    [FROM_PORT, IS_IPV6, IS_ICMPV6, IS_ADVERTISEMENT, (FIELDS["nd_target"], Var("ip"), Var("mask"))],
+    [goto(NAMED)],
+    "port ip mask",
+    "an advertisement of the port's own address; of another one it could say that it is no router any more",
 )
-BARE_SOLICITATION = Shape(
-    "bare_solicitation",
-    SAID,
-    90,
-    [IS_IPV6, IS_ICMPV6, IS_SOLICITATION, (FIELDS["nd_sll"], 0)],
-    [NEXT],
-    doc="a solicitation that names no MAC",
-)
-BARE_ADVERTISEMENT = Shape(
-    "bare_advertisement",
-    SAID,
-    90,
-    [IS_IPV6, IS_ICMPV6, IS_ADVERTISEMENT, (FIELDS["nd_tll"], 0)],
-    [NEXT],
-    doc="an advertisement that names no MAC changes nobody's neighbours (RFC 4861, section 7.2.5)",
+ANY_SOLICITATION = Shape(
+    "any_solicitation", SAID, 100, [IS_IPV6, IS_ICMPV6, IS_SOLICITATION], [goto(NAMED)], doc="a question"
 )
 ND_MALFORMED = Shape(
     "nd_malformed",
@@ -179,7 +152,7 @@ ND_REFUSED = Shape(
     [IS_IPV6, IS_ICMPV6, (FIELDS["icmpv6_type"], Var("type"))],
     [],
     "type",
-    "neighbour discovery that is not the port's own, and what only routers say",
+    "advertisements of others' addresses, and what only routers say",
 )
 DHCP_ANSWER = Shape(
     "dhcp_answer",
@@ -199,19 +172,54 @@ DHCPV6_ANSWER = Shape(
 )
 ANYTHING_ELSE = Shape("anything_else", SAID, 0, [], [NEXT], doc="from an address of the port")
 
+# -- which MAC is named: it is made the sender's, which was checked; where it is that already, nothing changes ---------
+
+BARE_SOLICITATION = Shape(
+    "bare_solicitation",
+    NAMED,
+    100,
+    [IS_IPV6, IS_ICMPV6, IS_SOLICITATION, (FIELDS["nd_sll"], 0)],
+    [NEXT],
+    doc="a solicitation that names no MAC",
+)
+BARE_ADVERTISEMENT = Shape(
+    "bare_advertisement",
+    NAMED,
+    100,
+    [IS_IPV6, IS_ICMPV6, IS_ADVERTISEMENT, (FIELDS["nd_tll"], 0)],
+    [NEXT],
+    doc="an advertisement that names no MAC, as the answer to a unicast solicitation may be",
+)
+NAMED_SOLICITATION = Shape(
+    "named_solicitation",
+    NAMED,
+    50,
+    [IS_IPV6, IS_ICMPV6, IS_SOLICITATION],
+    [Move(FIELDS["eth_src"], FIELDS["nd_sll"]), NEXT],
+    doc="a solicitation names its sender's MAC",
+)
+NAMED_ADVERTISEMENT = Shape(
+    "named_advertisement",
+    NAMED,
+    50,
+    [IS_IPV6, IS_ICMPV6, IS_ADVERTISEMENT],
+    [Move(FIELDS["eth_src"], FIELDS["nd_tll"]), NEXT],
+    doc="an advertisement names its sender's MAC",
+)
+
 
 @rule(None)
 def defaults(view: View) -> Iterator[Output]:
     """What holds for every port that is checked."""
-    for shape in (ARP_PROBE, DHCP_REQUEST, ND_PROBE, BARE_SOLICITATION, BARE_ADVERTISEMENT):
+    for shape in (ARP_PROBE, DHCP_REQUEST, ND_PROBE, ANY_SOLICITATION, DHCP_ANSWER, DHCPV6_ANSWER, ANYTHING_ELSE):
         yield FABRIC, shape, ()
-    for shape in (DHCP_ANSWER, DHCPV6_ANSWER, ANYTHING_ELSE):
+    for shape in (BARE_SOLICITATION, BARE_ADVERTISEMENT, NAMED_SOLICITATION, NAMED_ADVERTISEMENT):
         yield FABRIC, shape, ()
     for kind in (SOLICITATION, ADVERTISEMENT):
         yield FABRIC, ND_MALFORMED, (kind,)
     for kind in MLD_REPORTS:
         yield FABRIC, MULTICAST_REPORT, (kind,)
-    for kind in (ROUTER_ADVERTISEMENT, SOLICITATION, ADVERTISEMENT, REDIRECT):
+    for kind in (ROUTER_ADVERTISEMENT, ADVERTISEMENT, REDIRECT):
         yield FABRIC, ND_REFUSED, (kind,)
 
 
@@ -226,12 +234,11 @@ def allowed_sources(port_id: str, places: tuple[Place, ...], view: View) -> Iter
         yield topic, UNCHECKED, (key.value,)
         return
     for mac, networks in sources(port).items():
-        yield topic, OWN_SOLICITATION, (key.value, mac)
         if not networks:
             yield topic, MAC_ONLY, (key.value, mac)
             yield topic, ARP_SENDER, (key.value, mac, 0, 0)
             yield topic, MAC_ONLY_ARP, (key.value, mac)
-            yield topic, OWN_ADVERTISEMENT, (key.value, mac, bytes(16), bytes(16))
+            yield topic, OWN_ADVERTISEMENT, (key.value, bytes(16), bytes(16))
             for kind in (SOLICITATION, ADVERTISEMENT):
                 yield topic, MAC_ONLY_ND, (key.value, mac, kind)
             continue
@@ -242,7 +249,7 @@ def allowed_sources(port_id: str, places: tuple[Place, ...], view: View) -> Iter
                 yield topic, ARP_SENDER, (key.value, mac, address, mask)
             else:
                 yield topic, IPV6_SOURCE, (key.value, mac, address, mask)
-                yield topic, OWN_ADVERTISEMENT, (key.value, mac, address, mask)
+                yield topic, OWN_ADVERTISEMENT, (key.value, address, mask)
 
 
 def sources(port: Port) -> dict[bytes, list[Prefix]]:
