@@ -9,7 +9,7 @@ import click
 from rich.text import Text
 
 from daybreak.cli.client import Client, asking
-from daybreak.cli.screen import screen
+from daybreak.cli.screen import counted, screen
 
 
 @click.command()
@@ -48,8 +48,3 @@ def lines(answer: Any) -> list[Text]:
     again = ", computed again from nothing" if answer["deep"] else ""
     seen = ", ".join(counted(answer[key], key) for key in ("hosts", "ports", "flows"))
     return [*shown, Text(f"{what}: {seen} at revision {answer['revision']}{again}.")]
-
-
-def counted(number: int, things: str) -> str:
-    """`1 host`, `2 hosts`."""
-    return f"{number} {things.removesuffix('s') if number == 1 else things}"

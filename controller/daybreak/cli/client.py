@@ -65,8 +65,8 @@ class Client:
         """The lines of an answer. Parameters that are None or False are left out."""
         said = {name: "true" if value is True else value for name, value in query.items() if value}
         target = f"{self._url.path.rstrip('/')}{BASE}/{path}{'?' if said else ''}{urlencode(said)}"
+        connection = self._connection()
         try:
-            connection = self._connection()
             connection.connect()
             connection.sock.settimeout(ANSWER_SECONDS)
             connection.request("GET", target, headers=self._headers)
@@ -74,10 +74,11 @@ class Client:
             if response.status != OK:
                 raise self._refusal(response)
             yield from response
-            connection.close()
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise CannotAsk(f"no answer from the controller at {self._url.geturl()}: {reason}") from None
+        finally:
+            connection.close()
 
     def _connection(self) -> http.client.HTTPConnection:
         host = self._url.hostname or ""

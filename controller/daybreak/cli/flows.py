@@ -8,7 +8,7 @@ import click
 from rich.text import Text
 
 from daybreak.cli.client import Client, asking
-from daybreak.cli.screen import print_json, screen, short
+from daybreak.cli.screen import counted, print_json, screen, short
 
 LONG = 600
 """Characters of actions from which on a line is cut in its middle: a flood list has hundreds of entries."""
@@ -62,12 +62,18 @@ def text(flow: Any, counters: bool) -> Text:
     where = ", ".join(flow["hosts"]) if len(flow["hosts"]) <= FEW else f"{len(flow['hosts'])} hosts"
     reasons.append(f"topic {flow['topic']} on {where or 'no host'}, cookie {flow['cookie']}")
     if counters:
-        met = "not on the switch" if flow["packets"] is None else f"{flow['packets']} packets, {flow['bytes']} bytes"
-        reasons.append(met)
+        reasons.append(met(flow))
     for reason in reasons:
         shown.append(f"    {reason}\n", "dim")
     shown.right_crop(1)
     return shown
+
+
+def met(flow: Any) -> str:
+    """What the switch counted."""
+    if flow["packets"] is None:
+        return "not on the switch"
+    return f"{counted(flow['packets'], 'packets')}, {counted(flow['bytes'], 'bytes')}"
 
 
 def titled(thing: Any) -> str:

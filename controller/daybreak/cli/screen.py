@@ -53,3 +53,8 @@ def print_json(things: Iterable[Any]) -> None:
         click.echo(f"{before}{json.dumps(thing, ensure_ascii=False)}", nl=False)
         before = ",\n "
     click.echo("[]" if before == "[" else "]")
+
+
+def counted(number: int, things: str) -> str:
+    """`1 host`, `2 hosts`."""
+    return f"{number} {things.removesuffix('s') if number == 1 else things}"

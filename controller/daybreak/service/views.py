@@ -7,7 +7,7 @@ slices between which the event loop goes round, so they may be of more than one 
 from __future__ import annotations
 
 import inspect
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import cache
 from typing import NamedTuple, TypeVar, cast
@@ -16,7 +16,7 @@ from daybreak.engine.explain import dependents, flows, objects
 from daybreak.engine.memo import Memo, Topic
 from daybreak.engine.rule import Rule
 from daybreak.features.vocabulary import FACTS, PLACED, PRESENT, SUBSCRIPTIONS, Facts, Place
-from daybreak.model import Host, Interface, Network, Port, PortStatus, Record, Subnet
+from daybreak.model import Host, Network, Port, PortStatus, Record, Subnet
 from daybreak.northbound.admin import Ambiguous, NotThere
 from daybreak.northbound.admin.answers import (
     CheckAnswer,
@@ -86,13 +86,13 @@ class Views:
         rows = self.rows(kind)
         if text in rows:
             return rows[text]
-        found = [record for record in rows.values() if name_of(record) == text]
+        found, how = [record for record in rows.values() if name_of(record) == text], "are called"
         if not found and len(text) >= BEGINNING:
-            found = [record for key, record in rows.items() if key.startswith(text)]
+            found, how = [record for key, record in rows.items() if key.startswith(text)], "have an id that begins with"
         if not found:
             raise NotThere(f"There is no {kind.kind} {text}")
         if len(found) > 1:
-            raise Ambiguous(f"{len(found)} {kind.kind}s are called {text}", [as_object(each) for each in named(found)])
+            raise Ambiguous(f"{len(found)} {kind.kind}s {how} {text}", [as_object(each) for each in named(found)])
         return found[0]
 
     # -- networks -----------------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ class Views:
             )
 
     def _port(self, port: Port) -> PortAnswer:
-        place: Place | None = next(iter(self._engine.values(PLACED, port.id)), None)
+        place = next(iter(self._places(port.id)), None)
         host = self.rows(Host).get(place.host) if place else None
         status = self.rows(PortStatus).get(port.id)
         return PortAnswer(
@@ -163,11 +163,12 @@ class Views:
         return self._hosts()
 
     async def _hosts(self) -> AsyncIterator[HostAnswer]:
+        ports = await self._plugged_in()
         findings = self._controller.databases.findings()
         async for host in paced(named(self.rows(Host).values())):
-            yield self._host(host, findings.get(host.id, ()))
+            yield self._host(host, ports[host.id], findings.get(host.id, ()))
 
-    def _host(self, host: Host, findings: tuple[str, ...]) -> HostAnswer:
+    def _host(self, host: Host, ports: int, findings: tuple[str, ...]) -> HostAnswer:
         controller, revision = self._controller, self._engine.revision
         applier = controller.switches.appliers.get(host.id)
         rival = controller.hosts.findings.get(host.id)
@@ -181,7 +182,7 @@ class Views:
             ovsdb=host.id in controller.hosts.sessions,
             openflow=applier is not None,
             in_sync=applier is not None and applier.idle,
-            ports=self._plugged_in(host.id),
+            ports=ports,
             flows=sum(len(topic.flows) for topic in controller.switches.topics(host.id)),
             applied=None if applier is None else revision if applier.idle else applier.applied,
             revision=revision,
@@ -193,17 +194,15 @@ class Views:
             findings=findings if rival is None else (*findings, rival),
         )
 
-    def _plugged_in(self, host: str) -> int:
-        """How many interfaces of a host are the one that counts for their port."""
-        claims = self._controller.hosts.interfaces(host).values()
-        return sum(any(self._counts(claim, place) for place in self._places(claim.iface_id)) for claim in claims)
+    async def _plugged_in(self) -> Counter[str]:
+        """Host → how many ports are there."""
+        found: Counter[str] = Counter()
+        async for port in paced([*self._engine.relations[PLACED]], 10 * SLICE):
+            found.update(place.host for place in self._places(port))
+        return found
 
     def _places(self, port: str) -> tuple[Place, ...]:
         return self._engine.values(PLACED, port)
-
-    @staticmethod
-    def _counts(claim: Interface, place: Place) -> bool:
-        return (claim.host, claim.name) == (place.host, place.interface)
 
     # -- flows --------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,69 @@
+"""data: a small cloud, and one in which much is wrong; made by hand, with no switch behind it."""
+
+from daybreak.model import FixedIp, Host, Interface, Location, Network, Port, PortStatus, Record, Subnet
+
+BLUE, RED = "b1be0000-0000-4000-8000-000000000001", "4ed00000-0000-4000-8000-000000000002"
+BLUE_SUBNET, RED_SUBNET = "b1be5000-0000-4000-8000-000000000001", "4ed05000-0000-4000-8000-000000000002"
+WEB, DB, IDLE = (
+    "3eb00000-0000-4000-8000-000000000011",
+    "db000000-0000-4000-8000-000000000012",
+    "1d1e0000-0000-4000-8000-000000000013",
+)
+
+
+def port(id: str, name: str | None, network: str, number: int, **fields: object) -> Port:
+    """A port whose MAC and address end with its number."""
+    subnet = {BLUE: BLUE_SUBNET, RED: RED_SUBNET}.get(network)
+    ips = (FixedIp(f"10.0.{0 if network == BLUE else 7}.{number}", subnet),)
+    return Port(id, network, name=name, mac_address=f"fa:16:3e:00:00:{number:02x}", fixed_ips=ips, **fields)  # type: ignore[arg-type]
+
+
+HEALTHY: tuple[Record, ...] = (
+    Host(
+        "h1",
+        "ovs-h1",
+        vtep="192.0.2.1",
+        dpid=0x0000_1234_5678_9ABC,
+        ovs_version="3.1.0",
+        datapath_type="system",
+        tunnels=("vxlan", "geneve", "gre"),
+        bridge_mappings=(("physnet1", "br-ex"), ("physnet2", "br-lab")),
+        patches=(("physnet1", 7),),
+    ),
+    Host("h2", "ovs-h2", vtep="192.0.2.2", ovs_version="3.1.0"),
+    Network(BLUE, name="blue", network_type="vxlan", segmentation_id="5000", mtu=1450),
+    Network(RED, name="red", network_type="vlan", physical_network="physnet1", segmentation_id="7"),
+    Subnet(BLUE_SUBNET, BLUE, name="blue4", cidr="10.0.0.0/24", gateway_ip="10.0.0.254"),
+    Subnet(RED_SUBNET, RED, cidr="10.0.7.0/24"),
+    port(WEB, "web", BLUE, 1, host_id="h1", device_owner="compute:nova"),
+    port(DB, "db", BLUE, 2, host_id="h2"),
+    port(IDLE, None, RED, 3, host_id="h1"),
+    Interface("h1", "tap3eb00000-00", WEB, 5),
+    Interface("h2", "tapdb000000-00", DB, 6),
+    Location(WEB, "h1"),
+    Location(DB, "h2"),
+    PortStatus(WEB, True, "h1"),
+    PortStatus(DB, False, "h2", "its interface is down"),
+    PortStatus(IDLE, False, None, "no interface on h1 carries its id"),
+)
+
+WRONG: tuple[Record, ...] = (
+    *HEALTHY,
+    # Two networks of one name, one of them with a VLAN and nothing to put it on.
+    Network("b1be0000-0000-4000-8000-000000000003", name="blue", network_type="vlan", segmentation_id="9"),
+    # References that lead nowhere.
+    port("10570000-0000-4000-8000-000000000021", "lost", "90000000-0000-4000-8000-000000000000", 21),
+    Subnet("10570000-0000-4000-8000-000000000022", "90000000-0000-4000-8000-000000000000", cidr="10.9.0.0/24"),
+    Port(
+        "10570000-0000-4000-8000-000000000023",
+        BLUE,
+        fixed_ips=(FixedIp("10.0.0.23", "50000000-0000-4000-8000-000000000000"),),
+    ),
+    # A second claim, one where the cloud does not want the port at all, and one to no port.
+    Interface("h2", "tap-second", WEB, 8),
+    Interface("h2", "tap-elsewhere", IDLE, 9),
+    Interface("h2", "tap-nobody", "n0b0d7", 10),
+    # An OpenFlow port that two interfaces have.
+    port("7314000c-0000-4000-8000-000000000024", "twin", BLUE, 24, host_id="h1"),
+    Interface("h1", "tap-twin", "7314000c-0000-4000-8000-000000000024", 5),
+)

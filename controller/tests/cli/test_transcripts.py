@@ -1,0 +1,52 @@
+"""Transcripts of the command line: what is typed, what is printed, how it ends.
+
+    UPDATE=1 pytest controller/tests/cli
+
+rewrites what they expect; read the difference before you believe it. `N` stands for the number of a host's flows, which
+every feature changes.
+"""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from daybreak.northbound.credentials import Credentials
+
+from .conftest import Run, serving
+from .small_cloud import HEALTHY, WRONG
+
+CLOUDS = {"healthy": HEALTHY, "wrong": WRONG, "empty": ()}
+COMMAND = re.compile(r"^\$ daybreak (.*?)(?: \| grep (.*))?$", re.MULTILINE)
+
+
+def grep(options: str, text: str) -> str:
+    """What grep(1) leaves of a text."""
+    argv = ["grep", "--no-group-separator", *options.split()]
+    return subprocess.run(argv, input=text, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+async def test_a_session_reads_as_it_stands(
+    cloud: str, credentials: Credentials, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(__file__).parent / f"{cloud}.txt"
+    expected = path.read_text()
+    played = []
+    async with serving(CLOUDS[cloud], credentials) as (url, controller):
+        monkeypatch.setenv("DAYBREAK_URL", url)
+        flows = {sum(len(topic.flows) for topic in controller.switches.topics(host)) for host in ("h1", "h2")}
+        for line, kept in COMMAND.findall(expected):
+            code, printed = await run(line)
+            if kept:
+                line, printed = f"{line} | grep {kept}", grep(kept, printed)
+            played.append(f"$ daybreak {line}\n{printed}" + (f"exit {code}\n" if code else ""))
+    text = "\n".join(played)
+    for number in flows:
+        text = text.replace(f" {number:>4} ", "    N ")
+    if os.environ.get("UPDATE"):
+        path.write_text(text)
+    else:
+        assert text == expected
