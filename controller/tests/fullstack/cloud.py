@@ -7,7 +7,6 @@ the same name.
 import base64
 import http.client
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -106,9 +105,13 @@ class Cloud:
         return host
 
     def flows(self, host: Hypervisor) -> list[str]:
-        """The flows of br-int as the switch has them, hidden ones included, without what changes by itself."""
-        dump = host.appctl("bridge/dump-flows", "br-int").splitlines()
-        return sorted(re.sub(r"duration=\S+ |n_packets=\d+, |n_bytes=\d+, |table_id=254.*", "", line) for line in dump)
+        """The flows of br-int with their cookies, without what changes by itself."""
+        dump = host.ovs_ofctl("--no-stats", "dump-flows", "br-int").splitlines()
+        return sorted(line.strip() for line in dump)
+
+    def all_flows(self, host: Hypervisor) -> list[str]:
+        """The flows of br-int and those that Open vSwitch hides from OpenFlow."""
+        return host.appctl("bridge/dump-flows", "br-int").splitlines()
 
     # Neutron
 

@@ -39,7 +39,7 @@ def in_order(cloud: Cloud) -> Iterator[None]:
     yield
     print(cloud.log[since:])  # shown where a test fails
     for host in cloud.hosts.values():
-        assert not [flow for flow in cloud.flows(host) if "NORMAL" in flow]
+        assert not [flow for flow in cloud.all_flows(host) if "NORMAL" in flow]
     cloud.tidy()
     assert cloud.is_running
     assert not cloud.said("level=error", since=since)
