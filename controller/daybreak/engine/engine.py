@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from daybreak.engine.memo import Memo, Topic, pairs
 from daybreak.engine.pipeline import Pipeline
-from daybreak.engine.rule import Relation, Rule
+from daybreak.engine.rule import Output, Relation, Rule
 from daybreak.engine.view import View, ordered
 from daybreak.model import Change, Record
 
@@ -72,6 +72,25 @@ def ranked(rules: Iterable[Rule]) -> list[Rule]:
 def triples(facts: tuple[Any, ...]) -> set[tuple[Relation, str, Any]]:
     """Contributions as memos hold them, one by one."""
     return set(zip(facts[::3], facts[1::3], facts[2::3], strict=True))
+
+
+def invocation(rule: Rule, view: View) -> Callable[[str, Any], Iterable[Output]]:
+    """How a rule's function is called with a key and its row: see `daybreak.engine.rule.rule`."""
+    function = rule.function
+    if rule.root is None:
+        return lambda key, row: function(view)
+    if isinstance(rule.root, Relation):
+        return lambda key, row: function(key, ordered(row), view)
+    return lambda key, row: function(row, view)
+
+
+def unique(flows: list[Any]) -> list[Any]:
+    """Flows with those left out that are there already. ValueError for two of one key that are not the same."""
+    bodies: dict[tuple[Topic, bytes], bytes] = {}
+    for topic, key, body in zip(flows[::3], flows[1::3], flows[2::3], strict=True):
+        if bodies.setdefault((topic, key), body) != body:
+            raise ValueError("it yields two different flows of one match")
+    return [part for (topic, key), body in bodies.items() for part in (topic, key, body)]
 
 
 class Engine:
@@ -145,6 +164,8 @@ class Engine:
             self._touch(kind, key)
         runs = self.runs
         for rule, dirty in zip(self.rules, self._dirty, strict=True):
+            if not dirty:
+                continue
             run = self._runner(rule)
             pause = self.runs + SLICE
             for key in list(dirty):
@@ -172,18 +193,9 @@ class Engine:
 
     def _runner(self, rule: Rule) -> Callable[[str], None]:
         """A function that runs the rule for a key: what does not change between keys is looked up once."""
-        root = rule.root
-        function = rule.function
-        view = self._view
-        rows: Mapping[str, Any]
-        if root is None:
-            rows = {ALWAYS: view}
-        elif isinstance(root, Relation):
-            rows = self.relations[root]
-        else:
-            rows = self.records[root]
-        grouped = isinstance(root, Relation)
-        memos = self.memos
+        rows = self._rows(rule)
+        call = invocation(rule, self._view)
+        view, memos = self._view, self.memos
 
         def run(key: str) -> None:
             cookie = rule.cookie(key)
@@ -204,27 +216,32 @@ class Engine:
             view.noted = noted
             failure = None
             try:
-                if grouped:
-                    outputs = list(function(key, ordered(row), view))
-                elif root is None:
-                    outputs = list(function(view))
-                else:
-                    outputs = list(function(row, view))
-                flows, facts = self._encode(memo, outputs)
+                flows, facts = self._encode(memo, list(call(key, row)))
             except Exception as error:
-                flows, facts, failure = {}, (), f"{type(error).__name__}: {error}"
-            self._settle(memo, flows, facts, failure)
-            if memo.reads or noted:
+                flows, facts, failure = [], (), f"{type(error).__name__}: {error}"
+            if flows or memo.flows:
+                self._settle(memo, flows)
+            if facts != memo.facts:
+                self._exchange(memo, facts)
+            if failure != memo.failure:
+                self._fail(memo, failure)
+            if noted or memo.reads:
                 self._note(memo, tuple(noted))
 
         return run
 
-    def _encode(self, memo: Memo, outputs: list[Any]) -> tuple[dict[tuple[Topic, bytes], bytes], tuple[Any, ...]]:
-        """A rule's outputs as bytes: flows by (topic, key), and contributions (relation, key, value, relation, …)."""
+    def _rows(self, rule: Rule) -> Mapping[str, Any]:
+        """The rows that the rule runs for."""
+        if rule.root is None:
+            return {ALWAYS: ()}
+        return self.relations[rule.root] if isinstance(rule.root, Relation) else self.records[rule.root]
+
+    def _encode(self, memo: Memo, outputs: list[Output]) -> tuple[list[Any], tuple[Any, ...]]:
+        """A rule's outputs: flows as [topic, key, body, topic, …], contributions as (relation, key, value, …)."""
         prefix = memo.cookie.to_bytes(8, "big")
         encoders = self.pipeline.encoders
         topics = self.topics
-        flows: dict[tuple[Topic, bytes], bytes] = {}
+        flows: list[Any] = []
         facts: list[Any] = []
         for output in outputs:
             target, what, value = output
@@ -235,37 +252,49 @@ class Engine:
             if topic is None:
                 topic = topics[target] = Topic(target)
             key, instructions = encoders[what](*value)
-            body = prefix + instructions
-            if flows.setdefault((topic, key), body) != body:
-                raise ValueError(f"{memo.rule} yields two different flows of one match ({what.name})")
+            flows += (topic, key, prefix + instructions)
+        keys = flows[1::3]
+        if len(set(keys)) != len(keys):
+            flows = unique(flows)
         return flows, tuple(facts)
 
-    def _settle(
-        self, memo: Memo, flows: Mapping[tuple[Topic, bytes], bytes], facts: tuple[Any, ...], failure: str | None
-    ) -> None:
-        """Replace a memo's result; what is the same as before stays untouched."""
+    def _settle(self, memo: Memo, flows: list[Any]) -> None:
+        """Replace a memo's flows; what is the same as before stays untouched."""
+        topics, keys = flows[::3], flows[1::3]
         if memo.flows:
+            now = set(zip(topics, keys, strict=True))
             for topic, key in pairs(memo.flows):
-                if (topic, key) not in flows:
+                if (topic, key) not in now:
                     self._withdraw(topic, key, memo.cookie)
-        for (topic, key), body in flows.items():
-            if topic.flows.get(key) != body:
-                self._offer(topic, key, body, memo.cookie)
-        memo.flows = tuple([part for pair in flows for part in pair])
-        if memo.facts != facts:
-            old, new = memo.facts, facts
-            memo.facts = facts
-            self._exchange(old, new)
-        if failure != memo.failure:
-            memo.failure = failure
-            if failure is None:
-                self.failures.pop(memo.cookie, None)
+        contested = bool(self.conflicts)
+        last, changed = None, None
+        for topic, key, body in zip(topics, keys, flows[2::3], strict=True):
+            table = topic.flows
+            present = table.get(key)
+            if present == body:
+                continue
+            if present is None and not contested:
+                table[key] = body
+                if topic is not last:
+                    last, changed = topic, self._changed_flows[topic]
+                changed.add(key)  # type: ignore[union-attr]
             else:
-                self.failures[memo.cookie] = memo
+                self._offer(topic, key, body, memo.cookie)
+        del flows[2::3]
+        memo.flows = tuple(flows)
 
-    def _exchange(self, old: tuple[Any, ...], new: tuple[Any, ...]) -> None:
+    def _fail(self, memo: Memo, failure: str | None) -> None:
+        """Keep the list of keys that yield nothing, and why."""
+        memo.failure = failure
+        if failure is None:
+            del self.failures[memo.cookie]
+        else:
+            self.failures[memo.cookie] = memo
+
+    def _exchange(self, memo: Memo, facts: tuple[Any, ...]) -> None:
         """Take back the contributions of before and make those of now."""
-        before, after = triples(old), triples(new)
+        before, after = triples(memo.facts), triples(facts)
+        memo.facts = facts
         for relation, key, value in before - after:
             self._take_back(relation, key, value)
         for relation, key, value in after - before:
@@ -274,6 +303,11 @@ class Engine:
     def _note(self, memo: Memo, noted: tuple[Any, ...]) -> None:
         """Keep the index from rows to the memos that read them."""
         if memo.reads == noted:
+            return
+        if not memo.reads:
+            for source, key in pairs(noted):
+                self._readers[source].setdefault(key, set()).add(memo)
+            memo.reads = noted
             return
         old, new = set(pairs(memo.reads)), set(pairs(noted))
         for source, key in old - new:
@@ -287,7 +321,10 @@ class Engine:
 
     def _retract(self, memo: Memo) -> None:
         """The memo's root is gone: so is all that followed from it."""
-        self._settle(memo, {}, (), None)
+        self._settle(memo, [])
+        self._exchange(memo, ())
+        if memo.failure is not None:
+            self._fail(memo, None)
         self._note(memo, ())
         del self.memos[memo.cookie]
 
