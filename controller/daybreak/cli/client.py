@@ -11,6 +11,7 @@ import json
 import ssl
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
@@ -49,11 +50,14 @@ class Client:
 
     def one(self, path: str, **query: str | bool | None) -> Any:
         """An answer that is one object."""
-        return self._read(b"".join(self._asked(path, query)))
+        with self._asked(path, query) as response:
+            return self._read(response.read())
 
     def each(self, path: str, **query: str | bool | None) -> Iterator[Any]:
         """The objects of a collection, as they come."""
-        return map(self._read, self._asked(path, query))
+        with self._asked(path, query) as response:
+            for line in lines(response):
+                yield self._read(line)
 
     def _read(self, text: bytes) -> Any:
         try:
@@ -61,8 +65,9 @@ class Client:
         except ValueError:
             raise CannotAsk(f"what answers at {self._url.geturl()} is not Daybreak") from None
 
-    def _asked(self, path: str, query: dict[str, str | bool | None]) -> Iterator[bytes]:
-        """The lines of an answer. Parameters that are None or False are left out."""
+    @contextmanager
+    def _asked(self, path: str, query: dict[str, str | bool | None]) -> Iterator[http.client.HTTPResponse]:
+        """An answer. Parameters that are None or False are left out."""
         said = {name: "true" if value is True else value for name, value in query.items() if value}
         target = f"{self._url.path.rstrip('/')}{BASE}/{path}{'?' if said else ''}{urlencode(said)}"
         connection = self._connection()
@@ -73,7 +78,7 @@ class Client:
             response = connection.getresponse()
             if response.status != OK:
                 raise self._refusal(response)
-            yield from response
+            yield response
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise CannotAsk(f"no answer from the controller at {self._url.geturl()}: {reason}") from None
@@ -98,6 +103,16 @@ class Client:
         if response.status == http.client.BAD_REQUEST:
             return click.UsageError(body)
         return CannotAsk(f"the controller answers {response.status} to user {self._user}: {body}")
+
+
+def lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """The lines of an answer. Raises http.client.IncompleteRead where it breaks off, which its own `readline` hides."""
+    rest = b""
+    while block := response.read1():
+        *whole, rest = (rest + block).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest
 
 
 def parsed(context: click.Context, parameter: click.Parameter, url: str) -> SplitResult:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from daybreak.engine.engine import Engine, Wave
-from daybreak.engine.explain import objects
+from daybreak.engine.explain import flows, objects
 from daybreak.engine.memo import Memo
 from daybreak.engine.view import CheckedView
 from daybreak.features.vocabulary import CLAIMS, DUPLICATES, PLACED
@@ -29,6 +29,18 @@ AT_A_TIME = 8
 
 SECOND_LOOK = 0.2
 """Seconds between two dumps: what differs in one only was on its way."""
+
+
+def quarantined(controller: Controller, host: str) -> list[tuple[Memo, str]]:
+    """What a host's switch refuses of what is wanted there now, and why."""
+    applier = controller.switches.appliers.get(host)
+    topics = set(controller.switches.topics(host))
+    found = []
+    for cookie, refused in applier.quarantine.items() if applier else ():
+        memo = controller.engine.memos.get(cookie)
+        if memo is not None and any(topic in topics for topic, _, _ in flows(memo)):
+            found.append((memo, refused.reason))
+    return found
 
 
 class Check:
@@ -169,30 +181,29 @@ class Check:
         return [finding for found in await asyncio.gather(*(one(*each) for each in appliers)) for finding in found]
 
     async def _switch(self, host: str, applier: Applier) -> AsyncIterator[Finding]:
-        for cookie, refused in applier.quarantine.items():
-            memo = self._engine.memos.get(cookie)
-            what = f"rule {memo.rule} for {self._behind(memo)}" if memo else f"cookie {cookie:#x}"
-            things = tuple(map(as_object, objects(self._engine, memo))) if memo else ()
-            text = f"host {host}: the switch refuses flows of {what}, so it has none of them: {refused.reason}"
+        for memo, reason in quarantined(self._controller, host):
+            what = f"rule {memo.rule} for {self._behind(memo)}"
+            things = tuple(map(as_object, objects(self._engine, memo)))
+            text = f"host {host}: the switch refuses flows of {what}, so it has none of them: {reason}"
             yield Finding(kind="quarantined", host=host, text=text, objects=things)
         if not applier.synced:
             text = f"host {host}: its flows have not been compared yet since it connected"
             yield Finding(kind="not_in_sync", host=host, text=text)
             return
         found = await self._differences(applier)
-        for kind, flows, words in (
+        for kind, entries, words in (
             ("flow_missing", found.missing, "lacks a flow"),
             ("flow_altered", found.altered, "has a flow with other actions or another cookie than this"),
             ("flow_foreign", found.foreign, "has a flow that nobody asked for"),
         ):
-            for key, body in [*flows.items()][:SHOWN]:
+            for key, body in [*entries.items()][:SHOWN]:
                 memo = self._engine.memos.get(int.from_bytes(body[:8], "big"))
                 why = f" ({memo.rule} for {self._behind(memo)})" if memo else ""
                 text = f"host {host} {words}: {self._names.line(key, body)}{why}"
                 things = tuple(map(as_object, objects(self._engine, memo))) if memo else ()
                 yield Finding(kind=kind, host=host, text=text, objects=things)
-            if len(flows) > SHOWN:
-                yield Finding(kind=kind, host=host, text=f"host {host}: {len(flows) - SHOWN} more flows like this")
+            if len(entries) > SHOWN:
+                yield Finding(kind=kind, host=host, text=f"host {host}: {len(entries) - SHOWN} more flows like this")
 
     async def _differences(self, applier: Applier) -> Difference:
         """What differs in two dumps in a row."""

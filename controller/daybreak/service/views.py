@@ -28,7 +28,7 @@ from daybreak.northbound.admin.answers import (
     PortAnswer,
     SubnetAnswer,
 )
-from daybreak.service.check import Check
+from daybreak.service.check import Check, quarantined
 from daybreak.service.controller import Controller
 from daybreak.service.naming import FlowNames, as_object, name_of
 from daybreak.service.slices import SLICE, paced
@@ -186,7 +186,7 @@ class Views:
             flows=sum(len(topic.flows) for topic in controller.switches.topics(host.id)),
             applied=None if applier is None else revision if applier.idle else applier.applied,
             revision=revision,
-            quarantined=0 if applier is None else len(applier.quarantine),
+            quarantined=len(quarantined(controller, host.id)),
             tunnels=host.tunnels,
             mappings=tuple(
                 PhysicalAnswer(network, bridge, patches.get(network)) for network, bridge in host.bridge_mappings
