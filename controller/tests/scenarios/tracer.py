@@ -22,7 +22,7 @@ from daybreak.model import Host, Interface
 from daybreak.model.tunnel import TUNNEL_NAMES, TUNNEL_PORTS
 from daybreak.wire.openflow.text import format_flow
 
-from .transcript import Player
+from .transcript import SHOWN_STEPS, Player
 
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 DEADLINE = 30.0
@@ -134,6 +134,8 @@ class Tracer(Player):
         steps = [line.strip() for line in lines[: lines.index(final)]]
         left = [copy for number, step in enumerate(steps) if (copy := self._copy(host, steps, number, final))]
         tables = [int(found[1]) for step in steps if (found := re.match(r"(\d+)\. ", step))]
+        if len(left) > SHOWN_STEPS:
+            left[4:-4] = [f"… {len(left) - 8} more …"]
         yield from left or [f"ends in {self._names.table(tables[-1])}"]
 
     def _copy(self, host: str, steps: list[str], number: int, final: str) -> str | None:

@@ -12,6 +12,7 @@ names stand for ids. A line that begins a column further to the right belongs to
     status web h1 active                what clouds are told of it
     delete port web
     crowd blue 3 hosts=h macs=fa:16:3f ips=10.9.0.0/16 vteps=10.5.0.0/16  three hosts, each with an applied port
+    crowd blue 3 host=h1 macs=fa:16:3f ips=10.9.0.0/16                    three such ports on h1
     together                            the indented commands below are one transaction
 
     expect network/blue                 the flows of a topic
@@ -143,14 +144,15 @@ def host_fields(words: Words) -> dict[str, Any]:
 
 
 def crowd(network: str, count: int, words: Words) -> Iterator[Record]:
-    """Hosts with one applied port each."""
-    vteps, ips = ip_network(words.values["vteps"]), ip_network(words.values["ips"])
+    """Applied ports, each on a host of its own or all on one."""
+    ips = ip_network(words.values["ips"])
     for n in range(1, count + 1):
-        host, port = f"{words.values['hosts']}{n}", f"{network}-{n}"
-        yield Host(host, f"ovs-{host}", vtep=str(vteps[n]))
+        host, port = words.values.get("host") or f"{words.values['hosts']}{n}", f"{network}-{n}"
+        if "vteps" in words.values:
+            yield Host(host, f"ovs-{host}", vtep=str(ip_network(words.values["vteps"])[n]))
         mac = f"{words.values['macs']}:{n >> 16:02x}:{n >> 8 & 255:02x}:{n & 255:02x}"
         yield Port(port, network, mac_address=mac, fixed_ips=(FixedIp(str(ips[n])),), host_id=host)
-        yield Interface(host, f"tap-{port}", port, 1)
+        yield Interface(host, f"tap-{port}", port, n)
         yield Location(port, host)
 
 

@@ -6,7 +6,8 @@ port in the network, and there to each port. What came from a tunnel never goes 
 use beside their own (allowed address pairs, for a virtual router, say) goes to all of them: who has it now takes it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from daybreak.engine.pipeline import Register, Shape, Stage, Table, goto, load, resubmit
 from daybreak.engine.rule import Contradiction, Output, rule
@@ -57,6 +58,8 @@ from daybreak.wire.openflow.actions import Output as Send
 from daybreak.wire.openflow.fields import FIELDS
 from daybreak.wire.openflow.layout import Var
 
+T = TypeVar("T")
+
 ENCAPS = {"vxlan": 1, "geneve": 2, "gre": 3}
 DEFAULT_ENCAP = "vxlan"
 VNI_HIGH = (1 << 24) - 1
@@ -65,14 +68,14 @@ VNI_ALLOCATED_LOW = 1 << 20
 
 MULTICAST = 1 << 40
 FLOOD_CHUNK = 400
-"""Hosts in one flood flow: an OpenFlow message ends at 64 KB, which is some 1,000 entries."""
+"""Hosts or ports in one flood flow: an OpenFlow message ends at 64 KB, which is some 1,000 entries."""
 
 TUNNEL_IN = Table("TUNNEL_IN", Stage.TUNNEL_IN, "which network a VNI is, by encapsulation")
 SHARED = Table("SHARED", Stage.SWITCH, "copies for the ports of this host that may use a MAC beside their own")
 FLOOD = Table("FLOOD", Stage.SWITCH, "copies for the other hosts of a network")
 TUNNEL_OUT = Table("TUNNEL_OUT", Stage.SWITCH, "one copy into a tunnel, unless this host is meant")
 OUTPUT = Table("OUTPUT", Stage.OUTPUT, "out of the port")
-CHUNK = Register("chunk", 12, "which part of a long flood list comes next")
+CHUNK = Register("chunk", 12, "which part of a long list of copies comes next")
 
 
 # -- networks ---------------------------------------------------------------------------------------------------------
@@ -186,9 +189,9 @@ TO_LOCAL_PORTS = Shape(
     "to_local_ports",
     LOCAL,
     100,
-    [(DATAPATH, Var("network"))],
+    [(DATAPATH, Var("network")), (CHUNK, Var("chunk"))],
     [Var("copies", kind="actions")],
-    "network copies",
+    "network chunk copies",
     "all ports of the network on this host",
 )
 
@@ -231,10 +234,22 @@ def local_ports(key: str, ports: tuple[int, ...], view: View) -> Iterator[Output
     yield SUBSCRIPTIONS, host, topic
     for capability in view.all(CAPABLE, host):
         yield SUBSCRIPTIONS, host, capable(topic, capability)
-    yield host_topic(host), TO_LOCAL_PORTS, (facts.key, copies_for(ports))
+    parts = chunks_of(ports)
+    for number, part in enumerate(parts):
+        copies = copies_for(part)
+        if number + 1 < len(parts):
+            copies += (load(CHUNK, number + 1), resubmit(LOCAL))
+        elif number:
+            copies += (load(CHUNK, 0),)
+        yield host_topic(host), TO_LOCAL_PORTS, (facts.key, number, copies)
 
 
-def copies_for(ports: tuple[int, ...]) -> tuple[Action, ...]:
+def chunks_of(items: Sequence[T]) -> list[Sequence[T]]:
+    """A list of receivers in parts that fit into a flow each."""
+    return [items[start : start + FLOOD_CHUNK] for start in range(0, len(items), FLOOD_CHUNK)]
+
+
+def copies_for(ports: Sequence[int]) -> tuple[Action, ...]:
     """The actions that give each of these ports of the host a copy."""
     return tuple([action for port in ports for action in (load(TARGET, port), resubmit(Stage.INGRESS_POLICY))])
 
@@ -402,11 +417,10 @@ def flood(network_id: str, hosts: tuple[str, ...], view: View) -> Iterator[Outpu
     topic = network_topic(network_id)
     yield topic, FLOOD_FROM_VM, (facts.key, ENCAPS[facts.encap], facts.vni)
     yield topic, FLOOD_FROM_TUNNEL, (facts.key,)
-    vteps = vteps_of(hosts, view)
-    chunks = [vteps[start : start + FLOOD_CHUNK] for start in range(0, len(vteps), FLOOD_CHUNK)]
-    for number, chunk in enumerate(chunks):
-        copies = copies_to(chunk)
-        if number + 1 < len(chunks):
+    parts = chunks_of(vteps_of(hosts, view))
+    for number, part in enumerate(parts):
+        copies = copies_to(part)
+        if number + 1 < len(parts):
             copies += [load(CHUNK, number + 1), resubmit(FLOOD)]
         yield topic, FLOOD_TO_HOSTS, (facts.key, number, tuple(copies))
 
@@ -416,7 +430,7 @@ def vteps_of(hosts: tuple[str, ...], view: View) -> list[str]:
     return sorted({vtep for host in hosts for vtep in view.all(VTEP, host)}, key=lambda vtep: (":" in vtep, vtep))
 
 
-def copies_to(vteps: list[str]) -> list[Action]:
+def copies_to(vteps: Sequence[str]) -> list[Action]:
     """The actions that send one copy to each VTEP.
 
     Both tunnel destinations stay set from one copy to the next, and the IPv4 one counts as long as it is not zero.
