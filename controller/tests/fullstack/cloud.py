@@ -55,16 +55,25 @@ class Cloud:
         self._made: dict[str, list[str]] = {"ports": [], "subnets": [], "networks": []}
         self._numbers = 0
 
+    def __enter__(self) -> "Cloud":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.is_running:
+            self.stop()
+
     # the controller
 
     def start(self) -> None:
         """Start the controller and wait until it listens."""
-        read = self._log.stat().st_size if self._log.exists() else 0
+        read = len(self.log)
         with self._log.open("ab") as log:
             self._process = self.lab.controller_namespace.popen(
                 DAYBREAK, "serve", "--config", str(self._configuration), stderr=log
             )
-        self.until("the controller listens", lambda: b"event=ready" in self._log.read_bytes()[read:])
+        self.until("the controller listens", lambda: not self.is_running or self.said("event=ready", since=read))
+        assert self.is_running, self.log[read:]
 
     def kill(self) -> None:
         """SIGKILL: it has no chance to say or write anything."""
@@ -88,7 +97,7 @@ class Cloud:
     @property
     def log(self) -> str:
         """What the controllers said so far."""
-        return self._log.read_text()
+        return self._log.read_text() if self._log.exists() else ""
 
     def said(self, *words: str, since: int = 0) -> list[str]:
         """The log's lines with all of these words, from a length of the log on."""

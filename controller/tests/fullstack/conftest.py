@@ -18,13 +18,10 @@ def settings() -> str:
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory, settings: str) -> Iterator[Cloud]:
     """A controller that runs, and three hypervisors: h1, h2, h3."""
-    with Lab() as lab:
-        cloud = Cloud(lab, tmp_path_factory.mktemp("cloud"), settings)
-        cloud.start()
+    with Lab() as lab, Cloud(lab, tmp_path_factory.mktemp("cloud"), settings) as cloud:
         for name in ("h1", "h2", "h3"):
             cloud.host(name)
         yield cloud
-        cloud.stop()
 
 
 @pytest.fixture
