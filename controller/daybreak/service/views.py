@@ -10,6 +10,8 @@ import inspect
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import cache
+from heapq import merge
+from itertools import chain
 from typing import NamedTuple, TypeVar, cast
 
 from daybreak.engine.explain import dependents, flows, objects
@@ -30,7 +32,7 @@ from daybreak.northbound.admin.answers import (
 )
 from daybreak.service.check import Check, quarantined
 from daybreak.service.controller import Controller
-from daybreak.service.naming import FlowNames, as_object, name_of
+from daybreak.service.naming import FlowNames, FlowText, as_object, name_of
 from daybreak.service.slices import SLICE, paced
 from daybreak.southbound.openflow.session import Lost
 from daybreak.wire.openflow.flow import stats_counters
@@ -48,6 +50,10 @@ PARTS_A_SLICE = 16
 """Parts of a dump (64 KB each) that are decoded between two turns of the event loop."""
 
 
+RUN = 1000
+"""Flows that are sorted at once; the runs are merged while they are written."""
+
+
 class Selection(NamedTuple):
     """A flow, where it is and whose."""
 
@@ -55,6 +61,15 @@ class Selection(NamedTuple):
     key: bytes
     body: bytes
     memo: Memo
+
+
+Shown = tuple[FlowText, Selection]
+
+
+def in_order(shown: Shown) -> tuple[int, int, str, str]:
+    """In the order in which packets meet tables, and flows in them."""
+    text, flow = shown
+    return text.number, -text.priority, text.match, flow.topic.name
 
 
 @cache
@@ -224,13 +239,15 @@ class Views:
 
     async def _flows(self, sources: list[Source], host: str | None, counters: Counters) -> AsyncIterator[FlowAnswer]:
         subscribers = await self._subscribers()
-        found = [
-            (self._names.text(each.key, each.body), each)
-            async for each in self._selected(sources, host)
-            if host is None or host in subscribers.get(each.topic.name, ())
-        ]
-        found.sort(key=lambda pair: (pair[0].number, -pair[0].priority, pair[0].match, pair[1].topic.name))
-        async for text, (topic, key, body, memo) in paced(found):
+        runs: list[list[Shown]] = [[]]
+        async for each in self._selected(sources, host):
+            if host is None or host in subscribers.get(each.topic.name, ()):
+                if len(runs[-1]) == RUN:
+                    runs[-1].sort(key=in_order)
+                    runs.append([])
+                runs[-1].append((self._names.text(each.key, each.body), each))
+        runs[-1].sort(key=in_order)
+        async for text, (topic, key, body, memo) in paced(merge(*runs, key=in_order)):
             body_there, packets, octets = counters.get(key, (None, None, None))
             is_there = body_there == body
             yield FlowAnswer(
@@ -267,9 +284,8 @@ class Views:
         for kind, key in sources:
             memos: dict[int, Memo] = {}
             starts: list[Source] = [(kind, key), *((Port, port) for port in self._ports_of(kind, key))]
-            for start, row in starts:
-                async for memo in paced(dependents(self._engine, start, row)):
-                    memos[memo.cookie] = memo
+            async for memo in paced(chain.from_iterable(dependents(self._engine, *start) for start in starts)):
+                memos[memo.cookie] = memo
             chosen = memos if chosen is None else {cookie: chosen[cookie] for cookie in chosen.keys() & memos.keys()}
         async for memo in paced([*(chosen or {}).values()]):
             for topic, flow, body in flows(memo):
