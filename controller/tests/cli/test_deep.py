@@ -55,7 +55,7 @@ async def test_what_changes_while_it_looks_is_no_finding() -> None:
     await controller.compute.settled()
     listeners, before = len(controller.compute.listeners), controller.engine.revision
     looking = asyncio.create_task(Views(controller).check(deep=True))
-    while len(controller.compute.listeners) == listeners:  # until it computes
+    while len(controller.compute.listeners) == listeners:  # noqa: ASYNC110 until it computes
         await asyncio.sleep(0)
     for turn in range(5):
         await controller.store.commit(Transaction(crowd(f"new{turn}", 20, 1000 + 20 * turn)))
