@@ -21,6 +21,7 @@ from daybreak.model import (
     Segment,
     Subnet,
 )
+from daybreak.northbound.checks import check_subnet
 from daybreak.northbound.neutron.codec import (
     BOOL,
     CIDR,
@@ -38,7 +39,6 @@ from daybreak.northbound.neutron.codec import (
     TENANT,
     TEXT,
     UUID_TEXT,
-    Invalid,
     choice,
     listing,
 )
@@ -122,18 +122,6 @@ def free_pools(cidr: str, gateway: str | None) -> tuple[AllocationPool, ...]:
     edges = sorted((first - 1, min(max(taken, first - 1), last + 1), last + 1))
     at = type(block.network_address)
     return tuple(AllocationPool(str(at(low + 1)), str(at(high - 1))) for low, high in pairwise(edges) if high - low > 1)
-
-
-def check_subnet(subnet: Subnet) -> None:
-    version = subnet.ip_version
-    if subnet.cidr and version and ip_network(subnet.cidr).version != version:
-        raise Invalid(f"{subnet.cidr} is not of IP version {version}", "cidr")
-    if subnet.gateway_ip and version and ip_address(subnet.gateway_ip).version != version:
-        raise Invalid(f"{subnet.gateway_ip} is not of IP version {version}", "gateway_ip")
-    for index, pool in enumerate(subnet.allocation_pools or ()):
-        start, end = ip_address(pool.start), ip_address(pool.end)
-        if start.version != end.version or int(start) > int(end):
-            raise Invalid(f"{pool.end} does not follow {pool.start}", f"allocation_pools[{index}]")
 
 
 SUBNETS = Resource(

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from daybreak.model import Expect, Transaction
-from daybreak.northbound.neutron.codec import Invalid
 from daybreak.northbound.neutron.resource import Resource
 from daybreak.northbound.neutron.translate import (
     OutOfBounds,
@@ -23,6 +22,7 @@ from daybreak.northbound.neutron.translate import (
     updated,
     writer,
 )
+from daybreak.northbound.values import Invalid
 from daybreak.store.contract import Conflict, Store
 
 BASE = "/controller/nb/v2/neutron"

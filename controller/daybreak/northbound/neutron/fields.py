@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from daybreak.northbound.neutron.codec import Codec, Invalid, expected
+from daybreak.northbound.neutron.codec import Codec
+from daybreak.northbound.values import Invalid, expected
 
 
 class Kept(Enum):

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from daybreak.northbound.neutron.codec import Invalid, expected, whole
+from daybreak.northbound.neutron.codec import whole
 from daybreak.northbound.neutron.fields import Field, Kept, read_fields, require, write_fields
 from daybreak.northbound.neutron.resource import Resource
+from daybreak.northbound.values import Invalid, expected
 
 LIMIT = whole(1, (1 << 31) - 1)
 PAGING = ("limit", "marker", "page_reverse")
