@@ -23,6 +23,7 @@ check: setup ## Style, types, which part may import which, links in the document
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python docs/generate.py --check
 	@$(BIN)/python packaging/check_links.py
 
 bench: setup ## All measurements; BENCH=bench/NAME.py for one

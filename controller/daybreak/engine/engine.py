@@ -25,6 +25,9 @@ from daybreak.model import Change, Record
 SLICE = 100
 """Rule runs between two pauses of a wave: under a millisecond or two of work."""
 
+REASON = 500
+"""Characters of the reason for a failure that are kept."""
+
 ALWAYS = ""
 """The key of rules without a root."""
 
@@ -178,6 +181,10 @@ class Engine:
         wave = Wave(revision, dict(self._changed_flows), dict(self._changed_facts), self.runs - runs)
         self._changed_flows.clear()
         self._changed_facts.clear()
+        contested = {topic for topic, _ in self.conflicts}
+        for topic in wave.flows:
+            if not topic.flows and topic not in contested:
+                del self.topics[topic.name]
         return wave
 
     def _touch(self, source: Any, key: str) -> None:
@@ -218,7 +225,7 @@ class Engine:
             try:
                 flows, facts = self._encode(memo, list(call(key, row)))
             except Exception as error:
-                flows, facts, failure = [], (), f"{type(error).__name__}: {error}"
+                flows, facts, failure = [], (), f"{type(error).__name__}: {error}"[:REASON]
             if flows or memo.flows:
                 self._settle(memo, flows)
             if facts != memo.facts:

@@ -150,6 +150,18 @@ def feature_of(module: ModuleType) -> Feature:
     return Feature(name, doc, of(Table), of(Register), of(Shape), of(Relation), rules, of(Pool))
 
 
+FLOW_BYTES = 65_000
+"""The longest key and instructions: an OpenFlow message ends at 65,535 bytes, all headers included."""
+
+
+def fitting(flow: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """The flow, if a message can hold it; else ValueError: better no flow than half a list."""
+    size = len(flow[0]) + len(flow[1])
+    if size > FLOW_BYTES:
+        raise ValueError(f"a flow of {size} bytes does not fit an OpenFlow message")
+    return flow
+
+
 METADATA_BITS = 64
 REGISTERS = 16
 
@@ -205,7 +217,7 @@ class Pipeline:
         encode = compile_shape(shape.variables, table, shape.priority, match, actions)
         if not any(isinstance(action, Variable) for action in shape.actions):
             return encode
-        return lambda *values: encode(*[self.resolve(value) for value in values])
+        return lambda *values: fitting(encode(*[self.resolve(value) for value in values]))
 
     def _condition(self, field: Any, value: Any, mask: int | None = None) -> Condition:
         return Condition(self.resolve(field), value, mask)

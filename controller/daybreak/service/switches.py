@@ -151,11 +151,18 @@ class Switches:
     # -- what changes -------------------------------------------------------------------------------------------------
 
     def wave(self, committed: Committed, wave: Wave) -> None:
-        """Hand a wave to the switches that it concerns."""
+        """Hand a wave to the switches that it concerns.
+
+        What goes comes first: a flow may have moved from one topic of a host to another.
+        """
         for topic, keys in wave.flows.items():
-            changes = {key: topic.flows.get(key) for key in keys}
-            for host in self._subscribers[topic.name]:
-                self._offer(host, changes)
+            gone = dict.fromkeys(key for key in keys if key not in topic.flows)
+            for host in self._subscribers[topic.name] if gone else ():
+                self._offer(host, gone)
+        for topic, keys in wave.flows.items():
+            there: dict[bytes, bytes | None] = {key: topic.flows[key] for key in keys if key in topic.flows}
+            for host in self._subscribers[topic.name] if there else ():
+                self._offer(host, there)
         for host in wave.facts.get(SUBSCRIPTIONS, ()):
             self._subscribe(host, set(self.compute.engine.values(SUBSCRIPTIONS, host)))
         self.name_hosts(change.new or change.old for change in committed.changes if change.kind is Host)
