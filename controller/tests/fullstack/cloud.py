@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import NAMESPACE_DNS, uuid5
 
-from daybreak_lab import Hypervisor, Lab, Machine, wait_for
+from daybreak_lab import Hypervisor, Lab, Machine, Namespace, wait_for
 
 Answer = TypeVar("Answer")
 
@@ -38,6 +38,20 @@ allow_plaintext = ["127.0.0.0/8", "198.18.0.0/15"]
 def uuid(name: str) -> str:
     """The id of what a test calls `name`."""
     return str(uuid5(NAMESPACE_DNS, name))
+
+
+def serve(namespace: Namespace, log: Path, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start a controller, add what it says to a log, and wait until it listens."""
+    with log.open("ab") as file:
+        read = log.stat().st_size
+        process = namespace.popen(DAYBREAK, "serve", *arguments, stderr=file, cwd=cwd)
+    wait_for(
+        "the controller to listen",
+        lambda: process.poll() is not None or b"event=ready" in log.read_bytes()[read:],
+        DEADLINE,
+    )
+    assert process.poll() is None, log.read_text()
+    return process
 
 
 class Cloud:
@@ -67,13 +81,7 @@ class Cloud:
 
     def start(self) -> None:
         """Start the controller and wait until it listens."""
-        read = len(self.log)
-        with self._log.open("ab") as log:
-            self._process = self.lab.controller_namespace.popen(
-                DAYBREAK, "serve", "--config", str(self._configuration), stderr=log
-            )
-        self.until("the controller listens", lambda: not self.is_running or self.said("event=ready", since=read))
-        assert self.is_running, self.log[read:]
+        self._process = serve(self.lab.controller_namespace, self._log, "--config", str(self._configuration))
 
     def kill(self) -> None:
         """SIGKILL: it has no chance to say or write anything."""

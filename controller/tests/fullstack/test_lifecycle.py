@@ -1,5 +1,7 @@
 """Ports come, go, move and are switched off, in whatever order clouds and hypervisors say so."""
 
+from typing import Any
+
 import pytest
 
 from daybreak_lab import Hypervisor, Machine
@@ -105,7 +107,7 @@ def test_live_migration(cloud: Cloud, hosts: list[Hypervisor], bound: bool) -> N
     """A VM moves from h1 to h3 while it's pinged: from h1, from h2, and by itself."""
     h1, h2, h3 = hosts
     cloud.network("blue")
-    binding = {"binding:host_id": "h1"} if bound else {}
+    binding: dict[str, Any] = {"binding:host_id": "h1"} if bound else {}
     moving = cloud.vm("moving", "blue", h1, "10.0.0.1/24", **binding)
     near, far = cloud.vm("near", "blue", h1, "10.0.0.2/24"), cloud.vm("far", "blue", h2, "10.0.0.3/24")
     there = cloud.vm("there", "blue", h3, "10.0.0.4/24")

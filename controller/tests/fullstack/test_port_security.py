@@ -1,6 +1,7 @@
 """A VM says only what its port may say. Each lie is told by a VM that is checked, and by one that isn't."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ class Speaker:
         return arrived.pop()
 
 
-def speaker(cloud: Cloud, hosts: list[Hypervisor], **fields: object) -> Speaker:
+def speaker(cloud: Cloud, hosts: list[Hypervisor], **fields: Any) -> Speaker:
     cloud.network("blue")
     vm = cloud.vm("speaker", "blue", hosts[0], "10.0.0.1/24", "fd00::1/64", **fields)
     near = cloud.vm("near", "blue", hosts[0], "10.0.0.2/24", "fd00::2/64")
