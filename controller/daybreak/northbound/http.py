@@ -13,10 +13,12 @@ import socket
 import ssl
 import traceback
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
+import msgspec
 import structlog
 import uvicorn
 from starlette.applications import Starlette
@@ -31,6 +33,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from daybreak.northbound.credentials import Credentials
 from daybreak.store.contract import Exhausted, Store, StoreError
+
+PROBLEMS = "/v1/"
+"""Below this path refusals are problem+json (RFC 9457); elsewhere text, as the clients of old dialects know it."""
 
 BODY_LIMIT = 16 << 20
 """Bytes of the largest body that is read."""
@@ -74,6 +79,14 @@ def app(
     )
 
 
+def refusal(path: str, text: str, status: int, headers: Mapping[str, str] | None = None, **members: int) -> Response:
+    """Why a request for this path is refused: as text, or where the modern API is, as RFC 9457 has it."""
+    if not path.startswith(PROBLEMS):
+        return PlainTextResponse(text, status, headers)
+    problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": text, **members}
+    return Response(msgspec.json.encode(problem), status, headers, "application/problem+json")
+
+
 async def explain(request: Request, error: Exception) -> Response:
     """A refusal as text. Those of the router itself say what was asked for and what is there."""
     assert isinstance(error, HTTPException)
@@ -83,13 +96,13 @@ async def explain(request: Request, error: Exception) -> Response:
     elif error.status_code == 405:
         headers["Allow"] = ", ".join(sorted(headers["Allow"].split(", ")))
         text = f"{request.method} is not possible here, but {headers['Allow']} is"
-    return PlainTextResponse(text, error.status_code, headers)
+    return refusal(request.url.path, text, error.status_code, headers)
 
 
 async def unavailable(request: Request, error: Exception) -> Response:
     """Nothing wrong with the request: a pool of numbers is used up, or the disk refuses."""
     log.error("write_refused", method=request.method, path=request.url.path, reason=str(error))
-    return PlainTextResponse(str(error), 503)
+    return refusal(request.url.path, str(error), 503)
 
 
 class Failures:
@@ -120,7 +133,7 @@ class Failures:
             )
             if not started:
                 text = f"Daybreak failed; its log says why under request {request}"
-                await PlainTextResponse(text, 500)(scope, receive, send)
+                await refusal(scope.get("path", ""), text, 500)(scope, receive, send)
 
 
 class Plaintext:
@@ -133,7 +146,7 @@ class Plaintext:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["scheme"] == "http" and not self.allows(scope["client"][0]):
             text = f"HTTP without TLS is not allowed from {scope['client'][0]}; see allow_plaintext"
-            await PlainTextResponse(text, 403)(scope, receive, send)
+            await refusal(scope["path"], text, 403)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
@@ -160,7 +173,8 @@ class Authentication:
             return
         log.warning("login_refused", client=(scope.get("client") or ("?",))[0], path=scope["path"])
         challenge = {"WWW-Authenticate": 'Basic realm="daybreak"'}
-        await PlainTextResponse("User name or password is missing or wrong", 401, challenge)(scope, receive, send)
+        text = "User name or password is missing or wrong"
+        await refusal(scope["path"], text, 401, challenge)(scope, receive, send)
 
     async def knows(self, authorization: str) -> bool:
         scheme, _, encoded = authorization.partition(" ")
@@ -191,7 +205,7 @@ class BodyLimit:
         too_large = HTTPException(413, f"The body is larger than {BODY_LIMIT >> 20} MiB")
         announced = Headers(scope=scope).get("content-length", "0")
         if announced.isdecimal() and int(announced) > BODY_LIMIT:
-            await PlainTextResponse(too_large.detail, 413)(scope, receive, send)
+            await refusal(scope["path"], too_large.detail, 413)(scope, receive, send)
             return
         read = 0
 

@@ -8,9 +8,11 @@ from starlette.routing import BaseRoute
 
 from daybreak.northbound.neutron.catalogue import RESOURCES
 from daybreak.northbound.neutron.collection import Collection
+from daybreak.northbound.neutron.nested import Members, TapFlows, router_interfaces
 from daybreak.store.contract import Store
 
 
 def routes(store: Store) -> list[BaseRoute]:
     """The dialect's routes, served from `store`."""
-    return [route for resource in RESOURCES for route in Collection(resource, store).routes()]
+    collections = [*(Collection(resource, store) for resource in RESOURCES), Members(store), TapFlows(store)]
+    return [*(route for collection in collections for route in collection.routes()), *router_interfaces()]

@@ -8,7 +8,7 @@ with a reason. Addresses are stored in one canonical form. An empty text is null
 import json
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from daybreak.northbound.values import (
     Invalid,
@@ -21,6 +21,16 @@ from daybreak.northbound.values import (
 )
 
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class Unsupported(Invalid):
+    """A protocol that is none. OpenDaylight's words for it don't say where."""
+
+    def __init__(self, protocol: str) -> None:
+        super().__init__(f"Protocol {protocol[:60]} is not supported")
+
+    def at(self, name: str) -> Self:
+        return self
 
 
 def same(value: Any) -> Any:
@@ -72,7 +82,7 @@ def read_uuid(value: Any) -> str | None:
 
 
 def read_reference(value: Any) -> str | None:
-    """A security group of a port: {"id": UUID}, or the UUID alone as Neutron itself has it."""
+    """Another object, as a port's security groups are: {"id": UUID}, or the UUID alone as Neutron itself has it."""
     if isinstance(value, dict):
         try:
             return read_uuid(value.get("id", ""))
@@ -138,8 +148,32 @@ def choice(*words: str) -> Codec:
     return Codec(read)
 
 
+def protocol(*names: str, numbers: bool = False) -> Codec:
+    """One of some names or, with `numbers`, an IP protocol's number as decimal text; "" is null."""
+
+    def read(value: Any) -> str | None:
+        text = read_text(value)
+        if text == "" or text in names:
+            return text or None
+        if numbers and re.fullmatch("[0-9]{1,3}", text) and int(text) < 256:
+            return str(int(text))
+        raise Unsupported(text)
+
+    return Codec(read)
+
+
+def shown_only(codec: Codec) -> Codec:
+    """What answers show, and no request changes."""
+    return Codec(lambda value: None, codec.write)
+
+
+def as_text(codec: Codec) -> Codec:
+    """What `codec` reads, written as a text, as OpenDaylight wrote some numbers."""
+    return Codec(codec.read, str)
+
+
 def listing(codec: Codec) -> Codec:
-    """A list of what `codec` reads, held as a tuple."""
+    """A list of what `codec` reads, held as a tuple. A filter asks for one that it holds."""
 
     def read(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
@@ -157,7 +191,7 @@ def listing(codec: Codec) -> Codec:
     def write(values: tuple[Any, ...]) -> list[Any]:
         return [codec.write(each) for each in values]
 
-    return Codec(read, write)
+    return Codec(read, write, codec.query or codec.read)
 
 
 TEXT = Codec(read_text)
@@ -175,7 +209,7 @@ MAPPING = Codec(read_mapping, dict)
 IP_VERSION = Codec(read_ip_version)
 LONG = whole(-(1 << 63), (1 << 63) - 1)
 COUNT = whole(0, (1 << 31) - 1)
-REFERENCE = Codec(
-    lambda value: read_uuid(value.get("id", "") if isinstance(value, dict) else value), lambda id_: {"id": id_}
-)
-"""A security group of a port: read as {"id": UUID} or as the UUID alone, written as the object."""
+LIMIT = whole(-1, (1 << 31) - 1)
+"""A count that has an upper limit, or -1: none."""
+PORT_NUMBER = whole(0, 65535)
+REFERENCE = Codec(read_reference, lambda key: {"id": key})

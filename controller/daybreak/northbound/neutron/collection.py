@@ -1,7 +1,7 @@
 """io: one collection of the Neutron northbound over HTTP: GET, POST, PUT, DELETE."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,6 +22,7 @@ from daybreak.northbound.neutron.translate import (
     updated,
     writer,
 )
+from daybreak.northbound.routing import verbs
 from daybreak.northbound.values import Invalid
 from daybreak.store.contract import Conflict, Store
 
@@ -31,7 +32,6 @@ SLICE = 100
 """Objects that are translated before others get their turn: a millisecond or two of the loop."""
 
 T = TypeVar("T")
-Handler = Callable[[Request], Awaitable[Response]]
 encode = msgspec.json.Encoder().encode
 
 
@@ -45,14 +45,51 @@ class Collection:
 
     def routes(self) -> list[Route]:
         path = f"{BASE}/{self.resource.path}"
-        return [
-            verbs(path, GET=self.index, POST=self.create),
-            verbs(f"{path}/{{id}}", GET=self.show, PUT=self.update, DELETE=self.delete),
-        ]
+        return [verbs(path, GET=self.index, POST=self.create), self.route_of_one(f"{path}/{{id}}")]
+
+    def route_of_one(self, path: str) -> Route:
+        edit = {"PUT": self.update} if self.resource.editable else {}
+        return verbs(path, GET=self.show, DELETE=self.delete, **edit)
+
+    # -- what a request is about --------------------------------------------------------------------------------------
+
+    def rows(self, request: Request) -> Iterable[Any]:
+        """The records of the collection."""
+        return self.store.rows(self.kind).values()
+
+    def find(self, request: Request) -> Any:
+        """The record that the path names, or None."""
+        return self.store.get(self.kind, request.path_params["id"])
+
+    async def add(self, request: Request, records: list[Any]) -> bool:
+        """Store new records, all or none. False: one of them exists."""
+        absent = tuple(Expect(self.kind, each.key, None) for each in records)
+        return await self.commit(Transaction(tuple(records), expect=absent))
+
+    async def swap(self, request: Request, old: Any, new: Any) -> bool:
+        """Store `new` (None: nothing) instead of `old`. False: that is not what is stored any more."""
+        expect = (Expect(self.kind, old.key, old),)
+        if new is None:
+            return await self.commit(Transaction(delete=((self.kind, old.key),), expect=expect))
+        return await self.commit(Transaction((new,), expect=expect))
+
+    async def commit(self, txn: Transaction) -> bool:
+        """Carry out a transaction if what it expects holds."""
+        try:
+            await self.store.commit(txn)
+        except Conflict:
+            return False
+        return True
+
+    def given(self, request: Request, asked: Any) -> Any:
+        """The JSON of a new object, with what the path says of it."""
+        return asked
+
+    # -- verbs --------------------------------------------------------------------------------------------------------
 
     async def index(self, request: Request) -> Response:
         query = request.query_params.multi_items()
-        stored = [*self.store.rows(self.kind).values()]
+        stored = [*self.rows(request)]
         shown = [self.resource.present(each, self.store.get) async for each in in_slices(stored)]
         try:
             found, links = matching(self.resource, shown, query), None
@@ -67,7 +104,7 @@ class Collection:
         return json(200, await self.many((write(each) for each in found), tail))
 
     async def show(self, request: Request) -> Response:
-        record = self.store.get(self.kind, request.path_params["id"])
+        record = self.find(request)
         if record is None:
             raise self.absent()
         return self.one(200, record, writer(self.resource, request.query_params.multi_items()))
@@ -75,19 +112,18 @@ class Collection:
     async def create(self, request: Request) -> Response:
         body = await read_body(request)
         single = body.get(self.resource.singular) is not None
+        if not single and self.resource.no_bulk:
+            raise HTTPException(400, self.resource.no_bulk)
         asked = [body[self.resource.singular]] if single else body.get(self.resource.plural)
         if not isinstance(asked, list):
             raise HTTPException(400, "Invalid requests")
-        records = await self.read_all(asked)
+        records = await self.read_all([self.given(request, each) for each in asked])
         write = writer(self.resource)
         if single:
             echo = json(201, b'{"%s":%s}' % (self.resource.singular.encode(), encode(write(records[0]))))
         else:
             echo = json(201, await self.many(write(each) for each in records))
-        absent = tuple(Expect(self.kind, each.key, None) for each in records)
-        try:
-            await self.store.commit(Transaction(put=tuple(records), expect=absent))
-        except Conflict:
+        if not await self.add(request, records):
             echo.status_code = 409
         return echo
 
@@ -107,32 +143,25 @@ class Collection:
         if asked is None:
             raise HTTPException(400, "Only singleton edit supported")
         while True:
-            old = self.store.get(self.kind, request.path_params["id"])
+            old = self.find(request)
             if old is None:
                 raise self.absent()
             new = refusing(updated, self.resource, old, asked)
             if overtaken(old, new):
                 return Response(status_code=200)
-            if await self.replace(old, Transaction(put=(new,))):
+            if await self.swap(request, old, new):
                 return self.one(200, new, writer(self.resource))
 
     async def delete(self, request: Request) -> Response:
-        key = request.path_params["id"]
-        while (old := self.store.get(self.kind, key)) is not None:
-            if await self.replace(old, Transaction(delete=((self.kind, key),))):
+        while (old := self.find(request)) is not None:
+            if await self.swap(request, old, None):
                 return Response(status_code=204)
         raise self.absent()
 
-    async def replace(self, old: Any, txn: Transaction) -> bool:
-        """Carry out `txn` if `old` is still what is stored; else somebody else was faster and it is to be made anew."""
-        try:
-            await self.store.commit(txn._replace(expect=(Expect(self.kind, old.key, old),)))
-        except Conflict:
-            return False
-        return True
+    # -- answers ------------------------------------------------------------------------------------------------------
 
     def absent(self) -> HTTPException:
-        return HTTPException(404, f"{self.resource.title} UUID does not exist.")
+        return absent(self.resource)
 
     def one(self, status: int, record: Any, write: Callable[[Any], dict[str, Any]]) -> Response:
         shown = self.resource.present(record, self.store.get)
@@ -144,21 +173,17 @@ class Collection:
         return b'{"%s":[%s]%s}' % (self.resource.plural.encode(), b",".join(parts), tail)
 
 
+def absent(resource: Resource) -> HTTPException:
+    """What is said of an id that nothing has."""
+    return HTTPException(404, f"{resource.title} UUID does not exist.")
+
+
 async def in_slices(items: Iterable[T]) -> AsyncIterator[T]:
     """Each item; between slices of them others get their turn, so that a long list holds up nobody."""
     for index, each in enumerate(items, 1):
         yield each
         if index % SLICE == 0:
             await asyncio.sleep(0)
-
-
-def verbs(path: str, **handlers: Handler) -> Route:
-    """One route for all verbs of a path, so that any other verb is answered with the list of these."""
-
-    async def dispatch(request: Request) -> Response:
-        return await handlers["GET" if request.method == "HEAD" else request.method](request)
-
-    return Route(path, dispatch, methods=[*handlers])
 
 
 def refusing(make: Callable[..., Any], *args: Any) -> Any:

@@ -28,7 +28,8 @@ class Resource:
 
     `title` begins the texts about it ("Network UUID does not exist."). `paged` ones honour `limit`. `derive` fills
     in, on POST, what follows from other fields; `check` raises `Invalid` where fields contradict each other.
-    `present` is what GET shows of a record where other records have a say in it.
+    `present` is what GET shows of a record where other records have a say in it. Not `editable`: there is no PUT.
+    `no_bulk` refuses a POST of many; "": it is carried out.
     """
 
     path: str
@@ -38,6 +39,8 @@ class Resource:
     record: type[Any]
     fields: tuple[Field, ...]
     paged: bool = False
+    editable: bool = True
+    no_bulk: str = ""
     derive: Callable[[Any], Any] = same
     check: Callable[[Any], Any] = same
     present: Callable[[Any, Lookup], Any] = as_stored

@@ -89,7 +89,12 @@ def matching(resource: Resource, records: Iterable[Any], query: Query) -> list[A
     conditions = [
         (field.attribute, condition(field, asked[name])) for name, field in resource.filters.items() if name in asked
     ]
-    return [each for each in records if all(getattr(each, attribute) == value for attribute, value in conditions)]
+    return [each for each in records if all(holds(getattr(each, attribute), value) for attribute, value in conditions)]
+
+
+def holds(held: Any, value: Any) -> bool:
+    """Whether a field equals what a filter asks for; a list must have it among others."""
+    return value in held if isinstance(held, tuple) else bool(held == value)
 
 
 def condition(field: Field, text: str) -> Any:

@@ -1,8 +1,4 @@
-"""data: the collections that are served, a row each, as OpenDaylight's Neutron northbound had them from Fluorine on.
-
-Sources: the API reference of OpenStack Networking v2 for the meaning of fields; opendaylight/neutron, northbound-api
-and neutron-spi, for names, defaults, filters, and for what PUT keeps.
-"""
+"""data: networks, subnets and ports."""
 
 from ipaddress import ip_address, ip_network
 from itertools import pairwise
@@ -22,6 +18,7 @@ from daybreak.model import (
     Subnet,
 )
 from daybreak.northbound.checks import check_subnet
+from daybreak.northbound.neutron.catalogue.identity import ADMIN, NAME, both_names, identity
 from daybreak.northbound.neutron.codec import (
     BOOL,
     CIDR,
@@ -30,40 +27,22 @@ from daybreak.northbound.neutron.codec import (
     IP_OR_PREFIX,
     IP_VERSION,
     JSON_TEXT,
-    LONG,
     MAC_TEXT,
     MAPPING,
     PREFIX,
     REFERENCE,
     SEGMENTATION,
-    TENANT,
     TEXT,
     UUID_TEXT,
     choice,
     listing,
 )
-from daybreak.northbound.neutron.fields import Field, Kept, field, struct
+from daybreak.northbound.neutron.fields import Kept, field, struct
 from daybreak.northbound.neutron.resource import Lookup, Resource
 
 IPV6_MODE = choice("off", "dhcpv6-stateful", "dhcpv6-stateless", "slaac")
 NETWORK_TYPE = choice("flat", "vlan", "vxlan", "gre", "geneve", "local")
 
-
-def identity(tenant: Kept) -> tuple[Field, ...]:
-    """What every object has. PUT never changes an id; `tenant` says what it does with tenant and project."""
-    return (
-        field("id", UUID_TEXT, query=True, kept=Kept.ALWAYS),
-        field("tenant_id", TENANT, query=True, kept=tenant),
-        field("project_id", TENANT, kept=tenant),
-        field("name", TEXT, query=True),
-        field("revision_number", LONG),
-    )
-
-
-ADMIN = (
-    field("admin_state_up", BOOL, default=True, query=True),
-    field("status", TEXT, default="ACTIVE", query=True),
-)
 
 SEGMENT = (
     field("provider:network_type", NETWORK_TYPE, "network_type"),
@@ -80,6 +59,7 @@ NETWORKS = Resource(
     paged=True,
     fields=(
         *identity(tenant=Kept.ALWAYS),
+        NAME,
         *ADMIN,
         field("shared", BOOL, default=False, query=True),
         field("router:external", BOOL, "external", default=False, query="router_external"),
@@ -94,18 +74,12 @@ NETWORKS = Resource(
 
 
 def derive_subnet(subnet: Subnet) -> Subnet:
-    """The version that the block has, the pools that it leaves free, and the other name of the tenant."""
+    """The version that the block has, the pools that it leaves free, and both names of the tenant."""
     version = subnet.ip_version or (ip_network(subnet.cidr).version if subnet.cidr else 4)
     pools = subnet.allocation_pools
     if pools is None and subnet.cidr:
         pools = free_pools(subnet.cidr, subnet.gateway_ip)
-    return msgspec.structs.replace(
-        subnet,
-        ip_version=version,
-        allocation_pools=pools,
-        tenant_id=subnet.tenant_id or subnet.project_id,
-        project_id=subnet.project_id or subnet.tenant_id,
-    )
+    return both_names(msgspec.structs.replace(subnet, ip_version=version, allocation_pools=pools))
 
 
 def free_pools(cidr: str, gateway: str | None) -> tuple[AllocationPool, ...]:
@@ -135,6 +109,7 @@ SUBNETS = Resource(
     check=check_subnet,
     fields=(
         *identity(tenant=Kept.ALWAYS),
+        NAME,
         field("network_id", UUID_TEXT, query=True, kept=Kept.ALWAYS),
         field("ip_version", IP_VERSION, query=True, kept=Kept.ALWAYS),
         field("cidr", CIDR, query=True, kept=Kept.ALWAYS),
@@ -169,6 +144,7 @@ PORTS = Resource(
     present=present_port,
     fields=(
         *identity(tenant=Kept.IF_ABSENT),
+        NAME,
         *ADMIN,
         field("network_id", UUID_TEXT, query=True, kept=Kept.IF_ABSENT),
         field("mac_address", MAC_TEXT, query=True, kept=Kept.IF_ABSENT),
@@ -205,5 +181,3 @@ PORTS = Resource(
         field("qos_policy_id", UUID_TEXT, query=True),
     ),
 )
-
-RESOURCES = (NETWORKS, SUBNETS, PORTS)
