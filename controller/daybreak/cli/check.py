@@ -9,7 +9,7 @@ import click
 from rich.text import Text
 
 from daybreak.cli.client import Client, asking
-from daybreak.cli.screen import counted, screen
+from daybreak.cli.screen import counted, legible, screen
 
 
 @click.command()
@@ -31,9 +31,9 @@ def check(client: Client, as_json: bool, deep: bool) -> None:
     """
     answer = client.one("check", deep=deep)
     if as_json:
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        click.echo(json.dumps(answer, indent=2))
     else:
-        for line in lines(answer):
+        for line in lines(legible(answer)):
             screen().print(line, soft_wrap=True)
     if answer["findings"]:
         raise click.exceptions.Exit(1)

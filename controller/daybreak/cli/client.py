@@ -18,6 +18,8 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 
 import click
 
+from daybreak.cli.screen import legible
+
 BASE = "/daybreak/admin/v1"
 
 CONNECT_SECONDS = 5.0
@@ -93,13 +95,14 @@ class Client:
         return http.client.HTTPSConnection(host, self._url.port or 443, timeout=CONNECT_SECONDS, context=context)
 
     def _refusal(self, response: http.client.HTTPResponse) -> click.ClickException:
-        body = response.read().decode(errors="replace")
-        if response.status == NOT_THERE:
-            return NotThere(body)
+        text = response.read().decode(errors="replace")
         if response.status == CHOICES:
-            answer = json.loads(body)
+            answer = legible(json.loads(text))
             listed = [f"\n  {each['id']}  {each['name'] or ''}".rstrip() for each in answer["candidates"]]
             return NotThere(f"{answer['message']}:{''.join(listed)}")
+        body = legible(text)
+        if response.status == NOT_THERE:
+            return NotThere(body)
         if response.status == http.client.BAD_REQUEST:
             return click.UsageError(body)
         return CannotAsk(f"the controller answers {response.status} to user {self._user}: {body}")

@@ -8,7 +8,7 @@ import click
 from rich.text import Text
 
 from daybreak.cli.client import Client, asking
-from daybreak.cli.screen import counted, print_json, screen, short
+from daybreak.cli.screen import counted, legible, print_json, screen, short
 
 LONG = 600
 """Characters of actions from which on a line is cut in its middle: a flood list has hundreds of entries."""
@@ -44,7 +44,7 @@ def flows(
         print_json(found)
         return
     console, is_empty = screen(), True
-    for flow in found:
+    for flow in map(legible, found):
         console.print(text(flow, counters), soft_wrap=True)
         is_empty = False
     if is_empty:

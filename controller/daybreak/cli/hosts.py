@@ -8,7 +8,7 @@ import click
 from rich.table import Table
 
 from daybreak.cli.client import Client, asking
-from daybreak.cli.screen import print_json, screen
+from daybreak.cli.screen import legible, print_json, screen
 
 
 @click.command()
@@ -29,7 +29,7 @@ def hosts(client: Client, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    rows = [*found]
+    rows = [*map(legible, found)]
     if not rows:
         screen().print("No host has reported yet.")
         return

@@ -25,6 +25,17 @@ def screen() -> Console:
     return console
 
 
+def legible(answer: Any) -> Any:
+    """An answer in which nothing moves the cursor, breaks a line or turns text around: names are what tenants like."""
+    if isinstance(answer, str):
+        return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in answer)
+    if isinstance(answer, list):
+        return [legible(each) for each in answer]
+    if isinstance(answer, dict):
+        return {name: legible(each) for name, each in answer.items()}
+    return answer
+
+
 def short(key: str) -> str:
     """The first eight characters of a UUID; every other id whole."""
     return key[:8] if UUID.fullmatch(key) else key
@@ -50,7 +61,7 @@ def print_json(things: Iterable[Any]) -> None:
     """A list, one thing a line; printed as they come."""
     before = "["
     for thing in things:
-        click.echo(f"{before}{json.dumps(thing, ensure_ascii=False)}", nl=False)
+        click.echo(f"{before}{json.dumps(thing)}", nl=False)
         before = ",\n "
     click.echo("[]" if before == "[" else "]")
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from daybreak.cli.client import Client, asking
-from daybreak.cli.screen import called, screen, words
+from daybreak.cli.screen import called, legible, screen, words
 
 
 @click.command()
@@ -32,10 +32,10 @@ def show(client: Client, as_json: bool, network: str | None) -> None:
     networks = client.each("networks", network=network)
     hosts: Iterator[Any] = iter(()) if network else client.each("hosts")
     if as_json:
-        click.echo(json.dumps({"networks": [*networks], "hosts": [*hosts]}, ensure_ascii=False, indent=2))
+        click.echo(json.dumps({"networks": [*networks], "hosts": [*hosts]}, indent=2))
         return
     console, is_empty = screen(), True
-    for tree in chain(map(network_tree, networks), map(host_tree, hosts)):
+    for tree in chain(map(network_tree, map(legible, networks)), map(host_tree, map(legible, hosts))):
         console.print(tree)
         is_empty = False
     if is_empty:

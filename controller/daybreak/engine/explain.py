@@ -61,12 +61,12 @@ def objects(engine: Engine, memo: Memo) -> list[Record]:
         for word in dict.fromkeys([key, *key.split()]):
             for kind, rows in engine.records.items():
                 record = rows.get(word)
-                if record is not None and _is_thing(kind):
+                if record is not None and is_thing(kind):
                     found[kind, word] = record
     return list(found.values())
 
 
 @cache
-def _is_thing(kind: type[Record]) -> bool:
+def is_thing(kind: type[Record]) -> bool:
     """Whether people know it: it has an id of its own, and not that of another record whose number or status it is."""
     return "id" in kind.__struct_fields__

@@ -7,14 +7,15 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from daybreak.engine.engine import Engine, Wave
-from daybreak.engine.explain import flows, objects
+from daybreak.engine.explain import flows, is_thing, objects
 from daybreak.engine.memo import Memo
 from daybreak.engine.view import CheckedView
 from daybreak.features.vocabulary import CLAIMS, DUPLICATES, PLACED
-from daybreak.model import Change, Host, Interface, Network, Port, Record, Subnet
+from daybreak.model import Change, Host, Interface, Port, Record
 from daybreak.northbound.admin.answers import CheckAnswer, Finding
 from daybreak.service.controller import Controller
-from daybreak.service.naming import FlowNames, as_object, short, title
+from daybreak.service.naming import FlowNames, as_object, title
+from daybreak.service.references import References
 from daybreak.service.slices import paced
 from daybreak.southbound.openflow.apply import Applier
 from daybreak.southbound.openflow.differ import Difference
@@ -50,9 +51,14 @@ class Check:
         self._controller = controller
         self._engine = controller.engine
         self._names = names
+        self._turn = asyncio.Lock()
 
     async def __call__(self, deep: bool) -> CheckAnswer:
-        """Look, and look twice where something may just be under way. `deep`: compute everything again as well."""
+        """Look, one after the other where several ask. `deep`: compute everything again as well."""
+        async with self._turn:
+            return await self._look(deep)
+
+    async def _look(self, deep: bool) -> CheckAnswer:
         await self._controller.compute.settled()
         findings: list[Finding] = []
         for source in (self._hosts(), self._claims(), self._failures(), self._conflicts()):
@@ -74,10 +80,6 @@ class Check:
 
     def _row(self, kind: type[Record], key: str) -> Record | None:
         return self._engine.records[kind].get(key)
-
-    def _title(self, kind: type[Record], key: str) -> str:
-        record = self._row(kind, key)
-        return f"{kind.kind} {short(key)}" if record is None else title(record)
 
     # -- hosts --------------------------------------------------------------------------------------------------------
 
@@ -149,19 +151,14 @@ class Check:
 
     async def _intent(self) -> AsyncIterator[Finding]:
         """References that lead nowhere."""
-        for kind in (Subnet, Port):
+        kinds = [kind for kind in self._controller.store_kinds() if is_thing(kind) and kind is not Host]
+        references = References(kinds)
+        for kind in kinds:
             async for row in paced([*self._engine.records[kind].values()]):
-                for what, target in self._missing(row):
-                    text = f"{title(row)} refers to {what} {target}, which does not exist"
-                    yield Finding(kind="dangling", text=text, objects=(as_object(row),))
-
-    def _missing(self, row: Any) -> Iterator[tuple[str, str]]:
-        """The kinds and ids that a record names and that are not there."""
-        if self._row(Network, row.network_id) is None:
-            yield Network.kind, row.network_id
-        for subnet in dict.fromkeys(fixed.subnet_id for fixed in getattr(row, "fixed_ips", None) or ()):
-            if subnet and self._row(Subnet, subnet) is None:
-                yield Subnet.kind, subnet
+                for target, key in dict.fromkeys(references.of(row)):
+                    if self._row(target, key) is None:
+                        text = f"{title(row)} refers to {target.kind} {key}, which does not exist"
+                        yield Finding(kind="dangling", text=text, objects=(as_object(row),))
 
     # -- switches -----------------------------------------------------------------------------------------------------
 
@@ -197,10 +194,10 @@ class Check:
             ("flow_foreign", found.foreign, "has a flow that nobody asked for"),
         ):
             for key, body in [*entries.items()][:SHOWN]:
-                memo = self._engine.memos.get(int.from_bytes(body[:8], "big"))
-                why = f" ({memo.rule} for {self._behind(memo)})" if memo else ""
+                owner = self._engine.memos.get(int.from_bytes(body[:8], "big"))
+                why = f" ({owner.rule} for {self._behind(owner)})" if owner else ""
                 text = f"host {host} {words}: {self._names.line(key, body)}{why}"
-                things = tuple(map(as_object, objects(self._engine, memo))) if memo else ()
+                things = tuple(map(as_object, objects(self._engine, owner))) if owner else ()
                 yield Finding(kind=kind, host=host, text=text, objects=things)
             if len(entries) > SHOWN:
                 yield Finding(kind=kind, host=host, text=f"host {host}: {len(entries) - SHOWN} more flows like this")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from daybreak.engine.pipeline import Pipeline
@@ -35,11 +34,6 @@ def title(record: Record) -> str:
     """What a record is, for people: `port web (0ccd8fa9)`, `host h1`."""
     name = name_of(record)
     return f"{record.kind} {short(record.key)}" if name is None else f"{record.kind} {name} ({short(record.key)})"
-
-
-def titles(records: Iterable[Record]) -> str:
-    """Several things."""
-    return ", ".join(map(title, records))
 
 
 class FlowText(NamedTuple):

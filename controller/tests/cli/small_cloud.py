@@ -59,6 +59,8 @@ WRONG: tuple[Record, ...] = (
         BLUE,
         fixed_ips=(FixedIp("10.0.0.23", "50000000-0000-4000-8000-000000000000"),),
     ),
+    # A tenant's idea of a name.
+    Port("ba1df00d-0000-4000-8000-000000000025", RED, name="\x1b[31mpaint\r\nroot#\u202e"),
     # A second claim, one where the cloud does not want the port at all, and one to no port.
     Interface("h2", "tap-second", WEB, 8),
     Interface("h2", "tap-elsewhere", IDLE, 9),
