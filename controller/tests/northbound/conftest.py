@@ -7,7 +7,7 @@ from typing import NamedTuple
 import httpx2
 import pytest
 
-from daybreak.model import Network, Port, PortStatus, Subnet
+from daybreak.model import INTENTS, PortStatus
 from daybreak.northbound import neutron
 from daybreak.northbound.credentials import Credentials, hash_password
 from daybreak.northbound.http import app, serve_http
@@ -15,7 +15,7 @@ from daybreak.store.contract import Store
 from daybreak.store.memory import MemoryStore
 from daybreak.store.sqlite import SqliteStore
 
-KINDS = (Network, Subnet, Port, PortStatus)
+KINDS = (*INTENTS, PortStatus)
 BASE = "/controller/nb/v2/neutron"
 
 

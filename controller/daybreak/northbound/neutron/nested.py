@@ -1,4 +1,4 @@
-"""io: what lies within other objects, or is no collection: members of pools, flows of tap services, router interfaces."""
+"""io: what lies within other objects: members of pools, flows of tap services, interfaces of routers."""
 
 from typing import Any
 
@@ -12,7 +12,8 @@ from daybreak.model import Expect, LoadBalancerMember, LoadBalancerPool, Transac
 from daybreak.northbound.neutron.catalogue.balancing import MEMBERS, POOLS
 from daybreak.northbound.neutron.catalogue.routing import ROUTER_INTERFACE, ROUTERS
 from daybreak.northbound.neutron.catalogue.tap import TAP_FLOWS
-from daybreak.northbound.neutron.collection import BASE, Collection, absent, encode, json, read_body, refusing, verbs
+from daybreak.northbound.neutron.collection import BASE, Collection, absent, encode, json, read_body, refusing
+from daybreak.northbound.routing import verbs
 from daybreak.store.contract import Store
 
 
@@ -89,7 +90,7 @@ class TapFlows(Collection):
 
 
 def router_interfaces() -> list[Route]:
-    """PUT of add_router_interface and remove_router_interface: an echo, for routers know their interfaces from ports."""
+    """PUT of add_router_interface and remove_router_interface: an echo. A router's interfaces are learnt from ports."""
 
     async def echo(request: Request) -> Response:
         interface = refusing(ROUTER_INTERFACE.read, await read_body(request))

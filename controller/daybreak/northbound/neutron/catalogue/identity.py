@@ -1,11 +1,14 @@
 """data: the fields that all objects have, or many."""
 
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
+from daybreak.model import Owned, Subnet
 from daybreak.northbound.neutron.codec import BOOL, LONG, TENANT, TEXT, UUID_TEXT
 from daybreak.northbound.neutron.fields import Field, Kept, field
+
+R = TypeVar("R", Owned, Subnet)
 
 
 def identity(tenant: Kept = Kept.NO) -> tuple[Field, ...]:
@@ -18,8 +21,8 @@ def identity(tenant: Kept = Kept.NO) -> tuple[Field, ...]:
     )
 
 
-def both_names(record: Any) -> Any:
-    """A record that a POST made, with its tenant under both names. OpenDaylight left this out where there is a status."""
+def both_names(record: R) -> R:
+    """A record as POST leaves it, its tenant under both names. OpenDaylight did this where there is no status."""
     tenant, project = record.tenant_id or record.project_id, record.project_id or record.tenant_id
     return msgspec.structs.replace(record, tenant_id=tenant, project_id=project)
 
