@@ -111,6 +111,12 @@ class Cloud:
         """The log's lines with all of these words, from a length of the log on."""
         return [line for line in self.log[since:].splitlines() if all(word in line for word in words)]
 
+    def check(self) -> str:
+        """What `daybreak check --deep` finds; empty if all is well."""
+        command = (DAYBREAK, "check", "--deep")
+        done = self.lab.controller_namespace.exec(*command, check=False)
+        return done.stdout + done.stderr if done.returncode else ""
+
     # hypervisors
 
     def host(self, name: str, **options: Any) -> Hypervisor:
@@ -199,14 +205,19 @@ class Cloud:
         """A VM that is not plugged in yet; addresses are with prefix length, options are the lab's."""
         return self.lab.vm(name, ips=ips, **options)
 
-    def vm(self, name: str, network: str, host: Hypervisor, *ips: str, mtu: int = 1400, **fields: Any) -> Machine:
+    def boot(self, name: str, network: str, host: Hypervisor, *ips: str, mtu: int = 1400, **fields: Any) -> Machine:
         """What Neutron and Nova do together for a VM: a port, and a card plugged in that carries its id.
 
-        Addresses are with prefix length; `fields` are the port's. Returns once Neutron is told that it's ACTIVE.
+        Addresses are with prefix length; `fields` are the port's.
         """
         machine = self.machine(name, *ips, mtu=mtu)
         self.port(name, network, machine.mac, machine.addresses, **fields)
         machine.plug(host, uuid(name), timeout=DEADLINE)
+        return machine
+
+    def vm(self, name: str, network: str, host: Hypervisor, *ips: str, **options: Any) -> Machine:
+        """A VM like that of `boot`, once Neutron is told that its port is ACTIVE."""
+        machine = self.boot(name, network, host, *ips, **options)
         self.wait_for_status("ACTIVE", name)
         return machine
 
