@@ -43,6 +43,9 @@ BODY_LIMIT = 16 << 20
 HEADER_LIMIT = 64 << 10
 """Bytes of headers after which a connection is closed if they still have no end: anybody can send them."""
 
+MESSAGE_LIMIT = 4 << 10
+"""Bytes of the largest message that a websocket's client may send: none of ours has anything to say."""
+
 KEEP_ALIVE = 75
 """Seconds that an idle connection stays open: longer than clients keep theirs, or a write could meet a closing one."""
 
@@ -144,7 +147,7 @@ class Plaintext:
         self.allowed = allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["scheme"] == "http" and not self.allows(scope["client"][0]):
+        if scope.get("scheme") in ("http", "ws") and not self.allows(scope["client"][0]):
             text = f"HTTP without TLS is not allowed from {scope['client'][0]}; see allow_plaintext"
             await refusal(scope["path"], text, 403)(scope, receive, send)
         else:
@@ -257,10 +260,15 @@ def bind(host: str, port: int) -> socket.socket:
 
 @asynccontextmanager
 async def serve_http(
-    app: ASGIApp, host: str, port: int, tls: ssl.SSLContext | None = None
+    app: ASGIApp,
+    host: str,
+    port: int,
+    tls: ssl.SSLContext | None = None,
+    websocket: type[asyncio.Protocol] | None = None,
 ) -> AsyncIterator[tuple[str, int]]:
     """Serve `app` on an address (or a name of this machine) while the context lasts, inside the running loop.
 
+    `websocket` is the protocol of connections that become websockets (one of uvicorn's); without, none does.
     Gives the address and port in use. Requests under way are finished before the context ends. Signals are left to
     the caller. Raises `CannotListen`.
     """
@@ -268,7 +276,9 @@ async def serve_http(
     config = uvicorn.Config(
         app,
         http=BoundedHeaders,
-        ws="none",
+        ws=websocket or "none",
+        ws_max_size=MESSAGE_LIMIT,
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,
