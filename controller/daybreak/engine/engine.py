@@ -268,13 +268,19 @@ class Engine:
     def _settle(self, memo: Memo, flows: list[Any]) -> None:
         """Replace a memo's flows; what is the same as before stays untouched."""
         topics, keys = flows[::3], flows[1::3]
+        contested = bool(self.conflicts)
+        changes = self._changed_flows
         if memo.flows:
             now = set(zip(topics, keys, strict=True))
-            for topic, key in pairs(memo.flows):
-                if (topic, key) not in now:
+            for pair in pairs(memo.flows):
+                if pair in now:
+                    continue
+                topic, key = pair
+                if contested:
                     self._withdraw(topic, key, memo.cookie)
-        contested = bool(self.conflicts)
-        last, changed = None, None
+                else:
+                    del topic.flows[key]
+                    changes[topic].add(key)
         for topic, key, body in zip(topics, keys, flows[2::3], strict=True):
             table = topic.flows
             present = table.get(key)
@@ -282,9 +288,7 @@ class Engine:
                 continue
             if present is None and not contested:
                 table[key] = body
-                if topic is not last:
-                    last, changed = topic, self._changed_flows[topic]
-                changed.add(key)  # type: ignore[union-attr]
+                changes[topic].add(key)
             else:
                 self._offer(topic, key, body, memo.cookie)
         del flows[2::3]

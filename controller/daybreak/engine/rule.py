@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from daybreak.model import Record
@@ -34,8 +35,12 @@ COOKIE_OWNER = 0xDB
 HASH_MASK = (1 << 56) - 1
 
 
+@lru_cache(maxsize=1024)
 def stable_hash(text: str) -> int:
-    """56 bits that are the same in every process and every version (Python's own hash is salted)."""
+    """56 bits that are the same in every process and every version (Python's own hash is salted).
+
+    Remembered for a while: several rules run for the same key in one wave.
+    """
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "big")
 
 
