@@ -92,9 +92,15 @@ def test_vswitchd_killed(cloud: Cloud, hosts: list[Hypervisor], pair: Pair) -> N
 
 
 def test_database_server_restarted(cloud: Cloud, hosts: list[Hypervisor], pair: Pair) -> None:
-    """Nothing is lost; and afterwards ports are made as ever."""
+    """Nothing is lost, nobody is told DOWN, no switch is let go; and afterwards ports are made as ever."""
+    since = len(cloud.log)
     with pair.one.pinging(pair.other) as ping:
         hosts[0].restart_database(kill=True)
+        back = "OVSDB connected", "host=h1"
+        cloud.until("it's back", lambda: cloud.said(*back, since=since))
+        hosts[0].ovs_vsctl("set", "Interface", pair.one.tap, "external_ids:test=waits-for-vswitchd")
+        assert cloud.status("one") == "ACTIVE"
+        assert not cloud.said("switch lost", since=since)
         third = cloud.vm("third", "pair", hosts[0], "10.0.0.3/24", "fd00::3/64")
     all_reach([third, pair.other])
     assert ping.result.ok

@@ -28,7 +28,7 @@ from daybreak.wire.openflow.flow import stats_entries
 log = structlog.get_logger(__name__)
 
 PLAIN_CHUNK = 5_000
-"""Flow-mods between two barriers while an empty table is filled; a bundle is slower, and there is nothing to keep whole."""
+"""Flow-mods between two barriers while an empty table is filled: a bundle is slower, and nothing is to be kept whole."""
 
 PARTS_A_SLICE = 16
 """Parts of a dump (64 KB each) that are decoded between two turns of the event loop."""

@@ -105,8 +105,9 @@ def _reachable(address: str | None) -> str | None:
 
 
 def _dpid(bridge: Bridge) -> int | None:
+    """What the bridge has or, while ovsdb-server was restarted and ovs-vswitchd hasn't written it again, will have."""
     try:
-        return int(bridge.datapath_id or "", 16)
+        return int(bridge.datapath_id or bridge.other_config.get("datapath-id", ""), 16)
     except ValueError:
         return None
 

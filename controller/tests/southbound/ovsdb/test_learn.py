@@ -84,6 +84,12 @@ def test_a_host_is_known_before_it_has_a_bridge():
     assert (host.dpid, host.datapath_type, host.capabilities, interfaces) == (None, None, (), {})
 
 
+def test_a_bridge_keeps_its_datapath_id_while_its_database_was_restarted():
+    """datapath_id is ephemeral: ovs-vswitchd writes it anew, some time later."""
+    bridge = {"name": "br-int", "other_config": strings({"datapath-id": "00000000000000ab"})}
+    assert learn(replica(bridge=bridge), None).host.dpid == 0xAB
+
+
 def test_everything_about_a_host():
     near, _ = patch_ports("physnet1", "br-ex")
     database = replica(
