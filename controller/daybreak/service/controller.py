@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from daybreak.engine.engine import Engine
 from daybreak.features import pipeline
 from daybreak.model import INTENTS, Change, Host, Interface, Location, PortStatus, Record, Settings
+from daybreak.model.origin import Fence, Origin
 from daybreak.service.compute import Compute
 from daybreak.service.databases import Databases
 from daybreak.service.hosts import Hosts
@@ -21,7 +22,7 @@ from daybreak.service.ports import Ports
 from daybreak.service.switches import Switches
 from daybreak.store.contract import Store
 
-KINDS: tuple[type[Record], ...] = (Settings, *INTENTS, Host, Interface, Location, PortStatus)
+KINDS: tuple[type[Record], ...] = (Settings, *INTENTS, Origin, Fence, Host, Interface, Location, PortStatus)
 """The kinds of records that are kept; the pools of the features add theirs."""
 
 

@@ -82,6 +82,10 @@ class Switches:
         known = self.compute.engine.topics
         return [known[name] for name in sorted(self._subscribed[host]) if name in known]
 
+    def subscribers(self, topic: str) -> frozenset[str]:
+        """The hosts that have a topic now, or keep it a little longer."""
+        return frozenset(self._subscribers.get(topic, ()))
+
     def applied(self, host: str, revision: int) -> bool:
         """Whether a host's switch has confirmed all that this revision and those before it ask of it."""
         applier = self.appliers.get(host)

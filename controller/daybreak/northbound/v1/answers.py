@@ -1,0 +1,136 @@
+"""data: what the modern API is asked and what it answers, as it is written in JSON; OpenAPI is made of it."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Raw, Struct
+
+Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+ClientName = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
+
+OPERATIONS = 10_000
+"""Operations of one transaction at most."""
+
+
+class Put(Struct, frozen=True, forbid_unknown_fields=True):
+    """Create or replace an object: `body` is all of it, `revision` the client's own count of its changes."""
+
+    kind: str
+    body: Raw
+    revision: Count | None = None
+
+
+class Delete(Struct, frozen=True, forbid_unknown_fields=True):
+    """Delete an object; `revision` as with `put`, of the deletion or the last before it."""
+
+    kind: str
+    id: str
+    revision: Count | None = None
+
+
+class Operation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Either `put` or `delete`."""
+
+    put: Put | None = None
+    delete: Delete | None = None
+
+
+class FenceShown(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who writes. A `token` that is lower than one that this client showed before is refused."""
+
+    client: ClientName
+    token: Count | None = None
+
+
+class TransactionAsked(Struct, frozen=True, forbid_unknown_fields=True):
+    """Operations that are done together. `force`: revisions are taken as they come, after a database was restored."""
+
+    operations: Annotated[tuple[Operation, ...], Meta(max_length=OPERATIONS)]
+    fence: FenceShown | None = None
+    force: bool = False
+
+
+class Outcome(Struct, frozen=True, omit_defaults=True):
+    """What became of an operation.
+
+    `stale`: it came too late and changed nothing, for revision `stands` does; `deleted`: that one deleted the object.
+    """
+
+    kind: str
+    id: str
+    outcome: Literal["applied", "unchanged", "stale"]
+    stands: int | None = None
+    deleted: bool = False
+
+
+class Written(Struct, frozen=True, omit_defaults=True):
+    """The outcomes, in the order of the operations, and the store's revision that has them.
+
+    With `wait=applied`: `applied` tells whether every switch that it touches has confirmed it, `pending` names the
+    hosts that have not, for they are absent, too slow, or refuse a flow of it.
+    """
+
+    revision: int
+    outcomes: tuple[Outcome, ...]
+    applied: bool | None = None
+    pending: tuple[str, ...] | None = None
+
+
+class DigestAnswer(Struct, frozen=True):
+    """Of how many objects, and the exclusive or of their marks as 32 hexadecimal digits."""
+
+    count: int
+    digest: str
+
+
+class CollectionDigest(Struct, frozen=True):
+    """All objects of a kind that a client put; `client` null: nobody said whose they are."""
+
+    kind: str
+    client: str | None
+    count: int
+    digest: str
+
+
+class DigestsAnswer(Struct, frozen=True):
+    """The digests of all collections, at a revision of the store."""
+
+    revision: int
+    collections: tuple[CollectionDigest, ...]
+
+
+class PageAnswer(Struct, frozen=True, omit_defaults=True):
+    """A part of a collection: the digests of its pages, or its objects with their revisions (null: none that fits)."""
+
+    revision: int
+    kind: str
+    path: str
+    count: int
+    digest: str
+    pages: dict[str, DigestAnswer] | None = None
+    objects: dict[str, int | None] | None = None
+
+
+class Progress(Struct, frozen=True):
+    """How far a host is: the `revision` up to which its switch has confirmed everything; null: it is not connected."""
+
+    host: str
+    connected: bool
+    revision: int | None
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """Why a request was refused (RFC 9457). `stands`: the revision or token that does."""
+
+    title: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+    stands: int | None = None
+
+
+class HostState(Struct, frozen=True):
+    """A host, as its OVSDB describes it, and how far its switch is."""
+
+    host: dict[str, Any]
+    connected: bool
+    revision: int | None

@@ -1,0 +1,157 @@
+"""io: port status, hosts and their progress as a stream of events (Server-Sent Events, WHATWG HTML § 9.2).
+
+An event's id is the store's revision up to which the stream is complete, so whoever comes back with it misses
+nothing. Where the log does not reach that far back the stream begins with `reset` and all that is. What a slow reader
+has not read is not kept for him: progress is coalesced by host, and from the log he falls back to a reset.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import msgspec
+
+from daybreak.model import Change, Host, PortStatus, Record
+from daybreak.northbound.v1.answers import Progress
+from daybreak.northbound.v1.progress import Switches
+from daybreak.store.contract import Committed, Compacted, Store
+
+SHOWN: Sequence[type[Record]] = (Host, PortStatus)
+"""The kinds that events tell of."""
+
+HEARTBEAT = 15.0
+"""Seconds of silence after which a comment is sent, so that either side notices a dead connection."""
+
+CHUNK = 200
+"""Records of one piece of the full state."""
+
+encode = msgspec.json.Encoder().encode
+
+
+class Event(NamedTuple):
+    """One event. `revision`: with it the stream is complete up to there."""
+
+    name: str
+    data: object
+    revision: int | None = None
+
+    @property
+    def wire(self) -> bytes:
+        id = b"" if self.revision is None else b"id: %d\n" % self.revision
+        return b"event: %s\n%sdata: %s\n\n" % (self.name.encode(), id, encode(self.data))
+
+
+def named(kind: type[Record]) -> str:
+    return kind.kind.replace("_", "-")
+
+
+def told(change: Change) -> Event:
+    """A record that came, changed or, where it is null, went."""
+    return Event(named(change.kind), {"id": change.key, "record": change.new})
+
+
+def of_revision(committed: Committed) -> list[Event]:
+    """The events of one revision; the last one carries its id, for with half of them it is not complete."""
+    events = [told(change) for change in committed.changes if change.kind in SHOWN]
+    return [*events[:-1], events[-1]._replace(revision=committed.revision)] if events else []
+
+
+class Dirty:
+    """The hosts whose progress is to be told, each once."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, None] = {}
+        self._news = asyncio.Event()
+
+    def add(self, host: str) -> None:
+        self._hosts[host] = None
+        self._news.set()
+
+    async def take(self) -> list[str]:
+        """The hosts since the last time, at least one."""
+        await self._news.wait()
+        self._news.clear()
+        hosts, self._hosts = list(self._hosts), {}
+        return hosts
+
+
+class Events:
+    """Streams for any number of readers."""
+
+    def __init__(self, store: Store, switches: Switches, heartbeat: float = HEARTBEAT) -> None:
+        self._store = store
+        self._switches = switches
+        self._heartbeat = heartbeat
+        self._open: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """End all streams: the controller stops."""
+        self._closing.set()
+
+    async def stream(self, after: int | None) -> AsyncIterator[bytes]:
+        """The stream of one reader, in pieces; `after`: the id of the last event that he saw."""
+        dirty = Dirty()
+        unsubscribe = self._switches.subscribe(dirty.add)
+        try:
+            while not self._closing.is_set():
+                if after is None:
+                    after = self._store.revision
+                    async for piece in self._everything(after):
+                        yield piece
+                else:
+                    yield b": resumes\n\n"
+                yield self._progress(self._store.rows(Host))
+                try:
+                    async for piece in self._news(after, dirty):
+                        yield piece
+                    return
+                except Compacted:
+                    after = None
+        finally:
+            unsubscribe()
+
+    async def _everything(self, revision: int) -> AsyncIterator[bytes]:
+        """All that is, as it was at `revision`. Only the last event has an id: a half of it would be nothing."""
+        rows = [(kind, [*self._store.rows(kind).items()]) for kind in SHOWN]
+        yield Event("reset", {"revision": revision}).wire
+        for kind, records in rows:
+            remaining = iter(records)
+            while chunk := list(islice(remaining, CHUNK)):
+                yield b"".join(told(Change(kind, key, None, record)).wire for key, record in chunk)
+        yield Event("complete", {"revision": revision}, revision).wire
+
+    async def _news(self, after: int, dirty: Dirty) -> AsyncIterator[bytes]:
+        """What happens from now on, until the store or the stream is closed. Raises `Compacted`."""
+        log = self._store.watch(after)
+        revisions = asyncio.ensure_future(anext(log, None))
+        hosts = asyncio.ensure_future(dirty.take())
+        closing = asyncio.ensure_future(self._closing.wait())
+        try:
+            while True:
+                waiting = {revisions, hosts, closing}
+                done, _ = await asyncio.wait(waiting, timeout=self._heartbeat, return_when=asyncio.FIRST_COMPLETED)
+                if closing in done:
+                    return
+                if revisions in done:
+                    committed = revisions.result()
+                    if committed is None:
+                        return
+                    revisions = asyncio.ensure_future(anext(log, None))
+                    if events := of_revision(committed):
+                        yield b"".join(event.wire for event in events)
+                if hosts in done:
+                    changed = hosts.result()
+                    hosts = asyncio.ensure_future(dirty.take())
+                    yield self._progress(changed)
+                if not done:
+                    yield b": still here\n\n"
+        finally:
+            for each in (revisions, hosts, closing):
+                each.cancel()
+            await asyncio.gather(revisions, hosts, closing, return_exceptions=True)
+
+    def _progress(self, hosts: Iterable[str]) -> bytes:
+        told: list[Progress] = [self._switches.progress(host) for host in hosts]
+        return b"".join(Event("applied", each).wire for each in told)

@@ -1,0 +1,119 @@
+"""io: carrying out what clients of the modern API ask for, in one transaction, and waiting for the switches."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import NamedTuple, TypeVar
+
+from daybreak.model import Record
+from daybreak.northbound.v1.answers import Operation, Outcome, Written
+from daybreak.northbound.v1.deciding import Author, Draft
+from daybreak.northbound.v1.digests import fingerprint
+from daybreak.northbound.v1.index import Index
+from daybreak.northbound.v1.progress import Switches
+from daybreak.northbound.v1.reading import read_record
+from daybreak.northbound.values import Invalid, expected
+from daybreak.store.contract import Conflict, Store
+
+SLICE = 50
+"""Operations that are looked at before others get their turn: a few milliseconds of the loop."""
+
+T = TypeVar("T")
+
+
+class Step(NamedTuple):
+    """An operation that was understood; `record` None: a deletion."""
+
+    kind: type[Record]
+    id: str
+    record: Record | None
+    revision: int | None
+
+
+async def in_slices(items: Iterable[T]) -> AsyncIterator[T]:
+    """Each item; between slices of them others get their turn."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % SLICE == 0:
+            await asyncio.sleep(0)
+
+
+async def understood(kinds: Mapping[str, type[Record]], operations: Iterable[Operation]) -> list[Step]:
+    """The operations of a transaction. The first that can't be taken refuses all: raises `Invalid`."""
+    steps: list[Step] = []
+    async for operation in in_slices(operations):
+        try:
+            steps.append(step(kinds, operation))
+        except Invalid as invalid:
+            raise invalid.at(f"[{len(steps)}]").at("operations") from None
+    return steps
+
+
+def step(kinds: Mapping[str, type[Record]], operation: Operation) -> Step:
+    put, delete = operation.put, operation.delete
+    if put is not None and delete is None:
+        try:
+            record = read_record(known(kinds, put.kind), put.body)
+            encodable(record)
+        except Invalid as invalid:
+            raise invalid.at("put") from None
+        return Step(type(record), record.key, record, put.revision)
+    if delete is not None and put is None:
+        return Step(known(kinds, delete.kind), delete.id, None, delete.revision)
+    raise Invalid("say either put or delete")
+
+
+def known(kinds: Mapping[str, type[Record]], kind: str) -> type[Record]:
+    if kind not in kinds:
+        raise expected(f"one of {', '.join(kinds)}", kind).at("kind")
+    return kinds[kind]
+
+
+class Writer:
+    """Writes to a store. `index` knows which tombstones may go."""
+
+    def __init__(self, store: Store, index: Index, switches: Switches) -> None:
+        self._store = store
+        self._index = index
+        self._switches = switches
+
+    async def write(
+        self, steps: list[Step], client: str | None, token: int | None, force: bool, seconds: float | None
+    ) -> Written:
+        """Carry out all steps or none; `seconds`: wait so long for the switches, None: don't. Raises `Fenced`."""
+        if seconds is None:
+            return await self._commit(steps, client, token, force)
+        watch = self._switches.watch()
+        try:
+            written = await self._commit(steps, client, token, force)
+            unchanged = [
+                (each.kind, each.id)
+                for each, outcome in zip(steps, written.outcomes, strict=True)
+                if outcome.outcome == "unchanged"
+            ]
+            pending = await watch.applied(written.revision, unchanged, seconds)
+        finally:
+            watch.close()
+        return Written(written.revision, written.outcomes, not pending, pending)
+
+    async def _commit(self, steps: list[Step], client: str | None, token: int | None, force: bool) -> Written:
+        while True:
+            author = Author(client, token, force, int(time.time()))
+            draft = Draft(self._store.get, author)
+            outcomes: list[Outcome] = []
+            async for kind, id, record, revision in in_slices(steps):
+                outcomes.append(draft.delete(kind, id, revision) if record is None else draft.put(record, revision))
+            draft.expire(self._index.tombstones.expired(author.now))
+            try:
+                committed = await self._store.commit(draft.transaction())
+            except Conflict:
+                continue  # somebody else wrote meanwhile: decide anew
+            return Written(committed.revision, tuple(outcomes))
+
+
+def encodable(record: Record) -> None:
+    """What can't be kept is refused before anything is done."""
+    try:
+        fingerprint(record)
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise Invalid(str(error), record.kind) from None
