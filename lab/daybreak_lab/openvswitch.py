@@ -34,6 +34,10 @@ class OpenVSwitch:
             str(self.directory / "conf.db"),
             f"--remote=punix:{self.socket}",
             "--remote=db:Open_vSwitch,Open_vSwitch,manager_options",
+            # As Debian's unit has it: what `ovs-vsctl set-ssl` says is for ssl: and pssl: managers.
+            "--private-key=db:Open_vSwitch,SSL,private_key",
+            "--certificate=db:Open_vSwitch,SSL,certificate",
+            "--ca-cert=db:Open_vSwitch,SSL,ca_cert",
         )
 
     def start_switch(self) -> None:

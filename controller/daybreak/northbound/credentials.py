@@ -59,20 +59,24 @@ class Credentials:
 
     def __init__(self, hashes: Mapping[str, str]) -> None:
         """`hashes`: user name → PHC string. Raises ValueError for one that is none."""
-        self._hashes = {user: parse_hash(text) for user, text in hashes.items()}
         self._nobody = Hash(14, 8, 1, secrets.token_bytes(16), secrets.token_bytes(32))
         self._key = secrets.token_bytes(32)
+        self.renew(hashes)
+
+    def renew(self, hashes: Mapping[str, str]) -> None:
+        """From now on these users and passwords, and no others. Raises ValueError as the constructor."""
+        self._hashes = {user: parse_hash(text) for user, text in hashes.items()}
         self._seen: dict[str, bytes] = {}
 
     def remembers(self, user: str, password: str) -> bool:
         return hmac.compare_digest(self._seen.get(user, b""), self._digest(password))
 
     def verify(self, user: str, password: str) -> bool:
-        known = self._hashes.get(user)
+        known, seen = self._hashes.get(user), self._seen  # `renew` may come in between
         wanted = known or self._nobody
         right = hmac.compare_digest(wanted.of(password), wanted.digest) and known is not None
         if right:
-            self._seen[user] = self._digest(password)
+            seen[user] = self._digest(password)
         return right
 
     def _digest(self, password: str) -> bytes:

@@ -19,7 +19,12 @@ from daybreak.store.contract import StoreError
 @click.option("--data", type=click.Path(path_type=Path), help="Directory of the store.  [default: /var/lib/daybreak]")
 @click.option("--config", "file", type=click.Path(path_type=Path), help="TOML file with the same options; flags win.")
 @click.option("--northbound", metavar="HOST:PORT", help="Where clouds connect to.  [default: 127.0.0.1:8181]")
-@click.option("--ovsdb", multiple=True, metavar="ptcp:PORT[:ADDR]", help="OVSDB.  [default: ptcp:6640:127.0.0.1]")
+@click.option(
+    "--ovsdb",
+    multiple=True,
+    metavar="ptcp:PORT[:ADDR]",
+    help="OVSDB; with tcp:ADDR:PORT or ssl:ADDR:PORT we call.  [default: ptcp:6640:127.0.0.1]",
+)
 @click.option(
     "--openflow",
     multiple=True,
@@ -44,6 +49,8 @@ def serve(
       daybreak serve --data /var/lib/daybreak --allow-plaintext 10.0.0.0/24 \\
         --ovsdb ptcp:6640 --openflow ptcp:6653
 
+    SIGHUP has it read users and certificates again.
+
     Exit codes: 0 stopped by a signal, 1 could not start (one line says why), 2 wrong usage.
     """
     structlog.configure(
@@ -66,7 +73,7 @@ def serve(
         "allow_plaintext": allow_plaintext,
     }
     try:
-        uvloop.run(run(load(flags, file)))
+        uvloop.run(run(load(flags, file), reread=lambda: load(flags, file)))
     except (ConfigError, StoreError, CannotListen) as error:
         print(f"daybreak: {error}", file=sys.stderr)
         sys.exit(1)
@@ -82,3 +89,63 @@ def hash_password(password: str) -> None:
       daybreak hash-password --password secret
     """
     print(hashed(password))
+
+
+DIRECTORY = click.option(
+    "--directory",
+    type=click.Path(path_type=Path),
+    default=Path("/etc/daybreak/pki"),
+    show_default=True,
+    help="Where keys and certificates are.",
+)
+DAYS = click.option("--days", type=click.IntRange(1, 36500), default=1095, show_default=True, help="Days it is good.")
+
+
+@click.group()
+def pki() -> None:
+    """Keys and certificates for TLS with hypervisors and clouds, if you have no authority of your own."""
+
+
+@pki.command("init")
+@DIRECTORY
+@DAYS
+@click.option("--address", "addresses", multiple=True, metavar="NAME|IP", help="By which clouds use HTTPS; repeatable.")
+def pki_init(directory: Path, days: int, addresses: tuple[str, ...]) -> None:
+    """Make an authority and the controller's certificate; nothing is overwritten.
+
+    \b
+    Example:
+      daybreak pki init --address controller.example.org --address 192.0.2.1
+    """
+    from daybreak.service.pki import PkiError, init  # cryptography takes long to load, and nobody else needs it
+
+    try:
+        certificate, key, authority = init(directory, addresses, days)
+    except PkiError as error:
+        print(f"daybreak: {error}", file=sys.stderr)
+        sys.exit(1)
+    print("# In the configuration of the controller:")
+    print(f'certificate = "{certificate}"\nprivate_key = "{key}"\nca_certificate = "{authority}"')
+
+
+@pki.command("issue")
+@click.argument("host")
+@DIRECTORY
+@DAYS
+@click.option("--listens", is_flag=True, help="Its ovsdb-server listens with pssl:, and the controller calls it.")
+def pki_issue(host: str, directory: Path, days: int, listens: bool) -> None:
+    """Make the key and certificate of a hypervisor; nothing is overwritten.
+
+    \b
+    Example:
+      daybreak pki issue compute-1
+    """
+    from daybreak.service.pki import PkiError, issue_host
+
+    try:
+        files = issue_host(directory, host, days, listens)
+    except PkiError as error:
+        print(f"daybreak: {error}", file=sys.stderr)
+        sys.exit(1)
+    print(f"# Copy {', '.join(str(each) for each in files)} to {host}, say to /etc/openvswitch, and run there:")
+    print("ovs-vsctl set-ssl " + " ".join(f"/etc/openvswitch/{each.name}" for each in files))

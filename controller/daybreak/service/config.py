@@ -139,15 +139,44 @@ class Listener(Notation):
 
 
 class Target(Notation):
-    """Where switches are told to connect to, as in `ovs-vsctl set-controller`."""
+    """Whom to connect to, as in `ovs-vsctl set-controller`."""
 
     __slots__ = ()
     expected = "tcp:ADDRESS:PORT or ssl:ADDRESS:PORT, IPv6 addresses in brackets"
 
     def check(self) -> None:
-        match = matched(ACTIVE, self)
-        ip_address(bare(match[1]))
-        port_number(match[2])
+        ip_address(self.address)
+        port_number(matched(ACTIVE, self)[2])
+
+    @property
+    def is_tls(self) -> bool:
+        return self.startswith("ssl:")
+
+    @property
+    def address(self) -> str:
+        return bare(matched(ACTIVE, self)[1])
+
+    @property
+    def port(self) -> int:
+        return int(matched(ACTIVE, self)[2])
+
+
+class Remote(Notation):
+    """Where OVSDB is spoken: switches connect to us (a `listener`), or we to one that listens (a `target`)."""
+
+    __slots__ = ()
+    expected = "ptcp:PORT[:ADDRESS], pssl:…, tcp:ADDRESS:PORT or ssl:…, IPv6 addresses in brackets"
+
+    def check(self) -> None:
+        Listener(self) if self.startswith("p") else Target(self)
+
+    @property
+    def listener(self) -> Listener | None:
+        return Listener(self) if self.startswith("p") else None
+
+    @property
+    def target(self) -> Target | None:
+        return None if self.startswith("p") else Target(self)
 
 
 class Cidr(Notation):
@@ -224,6 +253,7 @@ class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 LOOPBACK = (Cidr("127.0.0.0/8"), Cidr("::1/128"))
 Listeners = Annotated[tuple[Listener, ...], msgspec.Meta(min_length=1)]
+Remotes = Annotated[tuple[Remote, ...], msgspec.Meta(min_length=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -231,8 +261,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """All options.
 
     `data`: directory of the store. `northbound`: where clouds connect to, by HTTPS if `https` is set. `ovsdb`,
-    `openflow`: where switches connect to. `allow_plaintext`: peers that may do without TLS. `certificate`,
-    `private_key`: this controller's, PEM files, for pssl and https; `ca_certificate`: whose switches are believed.
+    `openflow`: where switches connect to; `ovsdb` also names databases that we connect to. `allow_plaintext`: peers
+    that may do without TLS. `certificate`, `private_key`: this controller's, PEM files, for TLS and https;
+    `ca_certificate`: whose switches are believed.
     `users`: who may use the northbound; none: admin/admin, on loopback only. `bridge`: the integration bridge.
     `tunnels`: encapsulations that hosts get a port for; `overlay`: that of networks whose type the cloud leaves open,
     with a VNI of `vni_range`. `disconnect_grace`: seconds until the ports of a silent host are reported DOWN.
@@ -243,7 +274,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     data: Path = Path("/var/lib/daybreak")
     northbound: Endpoint = Endpoint("127.0.0.1:8181")
     https: bool = False
-    ovsdb: Listeners = (Listener("ptcp:6640:127.0.0.1"),)
+    ovsdb: Remotes = (Remote("ptcp:6640:127.0.0.1"),)
     openflow: Listeners = (Listener("ptcp:6653:127.0.0.1"), Listener("ptcp:6633:127.0.0.1"))
     allow_plaintext: tuple[Cidr, ...] = LOOPBACK
     certificate: Path | None = None
@@ -259,8 +290,27 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reconcile_interval: Seconds = 300.0
 
     @property
+    def ovsdb_listeners(self) -> tuple[Listener, ...]:
+        return tuple(each.listener for each in self.ovsdb if each.listener)
+
+    @property
+    def ovsdb_targets(self) -> tuple[Target, ...]:
+        return tuple(each.target for each in self.ovsdb if each.target)
+
+    @property
+    def tls_endpoints(self) -> tuple[str, ...]:
+        """Where switches are spoken to by TLS."""
+        endpoints: tuple[Listener | Target, ...] = (*self.ovsdb_listeners, *self.ovsdb_targets, *self.openflow)
+        return tuple(each for each in endpoints if each.is_tls)
+
+    @property
+    def hashes(self) -> Mapping[str, str]:
+        """User name → hash of the password."""
+        return {user.name: user.password_hash for user in self.users} or DEFAULT_USERS
+
+    @property
     def credentials(self) -> Credentials:
-        return Credentials({user.name: user.password_hash for user in self.users} or DEFAULT_USERS)
+        return Credentials(self.hashes)
 
     @property
     def plaintext_peers(self) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -321,13 +371,19 @@ def suggestion(name: str, path: str) -> str:
 def check(config: Config) -> None:
     """What must hold between options. Raises `ConfigError`."""
     beyond = any(not network.is_loopback for network in config.plaintext_peers)
-    for option, listeners in (("ovsdb", config.ovsdb), ("openflow", config.openflow)):
+    for option, listeners in (("ovsdb", config.ovsdb_listeners), ("openflow", config.openflow)):
         for each in listeners:
             if not (each.is_tls or each.is_local or beyond):
                 raise ConfigError(
                     f"{option} {each} is reachable from outside without TLS: "
                     f"use pssl:, or name the peers' network with --allow-plaintext"
                 )
+    for target in config.ovsdb_targets:
+        address = ip_address(target.address)
+        if not (target.is_tls or any(address in network for network in config.plaintext_peers)):
+            raise ConfigError(
+                f"ovsdb {target} would be spoken to without TLS: use ssl:, or name its network with --allow-plaintext"
+            )
     if not config.northbound.is_local:
         check_exposed(config, beyond)
     check_certificates(config)
@@ -354,7 +410,7 @@ def check_exposed(config: Config, plaintext: bool) -> None:
 
 def check_certificates(config: Config) -> None:
     """What TLS needs, where it is used."""
-    switches = next((each for each in (*config.ovsdb, *config.openflow) if each.is_tls), None)
+    switches = next(iter(config.tls_endpoints), None)
     user = switches or ("https" if config.https else None)
     needed = {"certificate": config.certificate, "private_key": config.private_key}
     if switches:

@@ -6,7 +6,7 @@ from daybreak.cli.check import check
 from daybreak.cli.flows import flows
 from daybreak.cli.hosts import hosts
 from daybreak.cli.show import show
-from daybreak.service.command import hash_password, serve
+from daybreak.service.command import hash_password, pki, serve
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,5 +20,5 @@ def main() -> None:
     """
 
 
-for command in (serve, hash_password, show, hosts, flows, check):
+for command in (serve, hash_password, pki, show, hosts, flows, check):
     main.add_command(command)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import ssl
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
@@ -16,10 +15,13 @@ from daybreak.features import pipeline, pools
 from daybreak.model import SETTINGS, Settings, Transaction
 from daybreak.northbound import admin, neutron
 from daybreak.northbound.http import CannotListen, app, serve_http
-from daybreak.service.config import LOOPBACK, Config, ConfigError, Listener
+from daybreak.service.config import LOOPBACK, Config, Listener, Target
 from daybreak.service.controller import KINDS, Controller
+from daybreak.service.secrets import Secrets
 from daybreak.service.views import Views
+from daybreak.southbound import tls
 from daybreak.southbound.openflow.listener import Listener as OpenFlowDoor
+from daybreak.southbound.ovsdb.dial import Dialer
 from daybreak.southbound.ovsdb.session import EVERYWHERE, Networks
 from daybreak.southbound.ovsdb.session import listen as listen_ovsdb
 from daybreak.store.contract import Store
@@ -31,43 +33,19 @@ BACKLOG = 1024
 """Switches that may knock at the same time: all of a cloud come back at once when the controller restarts."""
 
 
-def southbound_tls(config: Config) -> ssl.SSLContext:
-    """Both sides show a certificate; switches' must be signed by `ca_certificate`."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.verify_mode = ssl.CERT_REQUIRED
-    try:
-        context.load_verify_locations(config.ca_certificate)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"ca_certificate {config.ca_certificate}: {error}") from None
-    return with_certificate(context, config)
-
-
-def northbound_tls(config: Config) -> ssl.SSLContext:
-    """Clients are known by their passwords."""
-    return with_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), config)
-
-
-def with_certificate(context: ssl.SSLContext, config: Config) -> ssl.SSLContext:
-    """Our own certificate. Raises ConfigError where the files are not what they should be."""
-    assert config.certificate is not None
-    try:
-        context.load_cert_chain(config.certificate, config.private_key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"certificate {config.certificate}: {error}") from None
-    return context
-
-
 def peers(listener: Listener, config: Config) -> Networks:
     """Who may connect: with TLS the certificate decides, without it the address."""
     return EVERYWHERE if listener.is_tls else config.plaintext_peers
 
 
-async def listen_openflow(listener: Listener, config: Config, controller: Controller) -> asyncio.Server:
+async def listen_openflow(
+    listener: Listener, config: Config, controller: Controller, secrets: Secrets
+) -> asyncio.Server | tls.Server:
     """A listener for switches."""
     door = OpenFlowDoor(controller.switches, allowed=peers(listener, config))
-    tls = southbound_tls(config) if listener.is_tls else None
-    loop = asyncio.get_running_loop()
-    return await loop.create_server(door, listener.address, listener.port, ssl=tls, backlog=BACKLOG)
+    if listener.is_tls:
+        return tls.listen(listener.address, listener.port, door, secrets.server, BACKLOG)
+    return await asyncio.get_running_loop().create_server(door, listener.address, listener.port, backlog=BACKLOG)
 
 
 def taken(listener: Listener, error: OSError) -> CannotListen:
@@ -81,14 +59,19 @@ def advertised(config: Config) -> tuple[str, int]:
     return "ssl" if first.is_tls else "tcp", first.port
 
 
-async def serve(config: Config, ready: Callable[[], None] = lambda: None) -> None:
+async def serve(
+    config: Config, ready: Callable[[], None] = lambda: None, reread: Callable[[], Config] | None = None
+) -> None:
     """Run until SIGTERM or SIGINT. Raises ConfigError, StoreError or CannotListen, each one line that says what to do.
 
-    Nobody is let in before everything stored is loaded and computed: a switch is never compared with half a model.
+    SIGHUP has `reread` give the configuration again, and takes users and certificates from it. Nobody is let in before
+    everything stored is loaded and computed: a switch is never compared with half a model.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    secrets = Secrets(config, reread or (lambda: config))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, secrets.renew)
     async with AsyncExitStack() as stack:
         linked = pipeline()
         vnis = (config.vni_range.low, config.vni_range.high)
@@ -102,20 +85,26 @@ async def serve(config: Config, ready: Callable[[], None] = lambda: None) -> Non
         stack.push_async_callback(controller.close)
         for listener in config.openflow:
             try:
-                server = await listen_openflow(listener, config, controller)
+                server = await listen_openflow(listener, config, controller, secrets)
             except OSError as error:
                 raise taken(listener, error) from None
             stack.callback(server.close)
-        for listener in config.ovsdb:
-            tls = southbound_tls(config) if listener.is_tls else None
+        for listener in config.ovsdb_listeners:
+            contexts = secrets.server if listener.is_tls else None
             try:
                 databases = await listen_ovsdb(
-                    listener.address or "", listener.port, controller.hosts, ssl=tls, allowed=peers(listener, config)
+                    listener.address or None,
+                    listener.port,
+                    controller.hosts,
+                    ssl=contexts,
+                    allowed=peers(listener, config),
                 )
             except OSError as error:
                 raise taken(listener, error) from None
             stack.push_async_callback(databases.close)
-        await stack.enter_async_context(northbound(config, controller))
+        for target in config.ovsdb_targets:
+            stack.push_async_callback(end, call(target, controller, secrets))
+        await stack.enter_async_context(northbound(config, controller, secrets))
         log.info("ready", northbound=config.northbound, revision=store.revision)
         ready()
         await stop.wait()
@@ -135,10 +124,24 @@ def make_controller(config: Config, store: Store) -> Controller:
     )
 
 
-def northbound(config: Config, controller: Controller) -> AbstractAsyncContextManager[tuple[str, int]]:
+def call(target: Target, controller: Controller, secrets: Secrets) -> asyncio.Task[None]:
+    """Keep up the connection to a database that listens."""
+    contexts = secrets.client if target.is_tls else None
+    dialer = Dialer(target.address, target.port, controller.hosts, ssl=contexts)
+    return asyncio.get_running_loop().create_task(dialer.run(), name=f"call {target}")
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait for it."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def northbound(
+    config: Config, controller: Controller, secrets: Secrets
+) -> AbstractAsyncContextManager[tuple[str, int]]:
     """The HTTP server with all dialects, as a context. This machine's own commands may always do without TLS."""
     dialects: Sequence[Callable[[Store], Sequence[BaseRoute]]] = (neutron.routes, admin.dialect(Views(controller)))
     plaintext = (*(each.network for each in LOOPBACK), *config.plaintext_peers)
-    application = app(controller.store, config.credentials, dialects, plaintext)
-    tls = northbound_tls(config) if config.https else None
-    return serve_http(application, config.northbound.host, config.northbound.port, tls)
+    application = app(controller.store, secrets.credentials, dialects, plaintext)
+    return serve_http(application, config.northbound.host, config.northbound.port, secrets.northbound)

@@ -78,6 +78,16 @@ REFUSED_FLAGS: list[tuple[dict[str, Any], str]] = [
         "use pssl:, or name the peers' network with --allow-plaintext",
     ),
     ({"openflow": ("pssl:6653",)}, "pssl:6653 needs a certificate"),
+    ({"ovsdb": ("ssl:10.0.0.1:6640",)}, "ssl:10.0.0.1:6640 needs a certificate"),
+    (
+        {"ovsdb": ("tcp:10.0.0.1:6640",)},
+        "ovsdb tcp:10.0.0.1:6640 would be spoken to without TLS: use ssl:, or name its network with --allow-plaintext",
+    ),
+    (
+        {"ovsdb": ("tcp:compute-1:6640",)},
+        "--ovsdb: expected ptcp:PORT[:ADDRESS], pssl:…, tcp:ADDRESS:PORT or ssl:…, IPv6 addresses in brackets, "
+        'got "tcp:compute-1:6640"',
+    ),
     (
         {"allow_plaintext": ("10.0.0.1/8",)},
         '--allow-plaintext: expected a network such as 10.0.0.0/24, got "10.0.0.1/8"',
@@ -121,7 +131,7 @@ def test_nothing_given_means_this_machine_alone() -> None:
     config = load({})
     assert config == Config()
     assert config.northbound.is_local
-    assert all(each.is_local for each in (*config.ovsdb, *config.openflow))
+    assert all(each.is_local for each in (*config.ovsdb_listeners, *config.openflow))
     assert config.credentials.verify("admin", "admin")
 
 
@@ -143,10 +153,17 @@ def test_addresses_as_open_vswitch_writes_them() -> None:
         }
     )
     assert (config.northbound.host, config.northbound.port) == ("::1", 80)
-    assert [(each.is_tls, each.port, each.address) for each in (*config.ovsdb, *config.openflow)] == [
+    assert [(each.is_tls, each.port, each.address) for each in (*config.ovsdb_listeners, *config.openflow)] == [
         (False, 6640, "::1"),
         (False, 6653, None),
     ]
+
+
+def test_databases_that_call_and_that_are_called() -> None:
+    config = load({"ovsdb": ("ptcp:6640", "tcp:10.0.0.1:6640"), "allow_plaintext": ("10.0.0.0/8",)})
+    assert (config.ovsdb_listeners, config.ovsdb_targets) == (("ptcp:6640",), ("tcp:10.0.0.1:6640",))
+    (target,) = config.ovsdb_targets
+    assert (target.is_tls, target.address, target.port) == (False, "10.0.0.1", 6640)
 
 
 def test_users_replace_the_default(tmp_path: Path) -> None:

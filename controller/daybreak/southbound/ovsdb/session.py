@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, cast
 import structlog
 
 from daybreak.model import Host, Interface
+from daybreak.southbound import tls
 from daybreak.southbound.ovsdb.learn import Learned, learn
 from daybreak.southbound.ovsdb.names import INTEGRATION
 from daybreak.wire.ovsdb import Framer, Message, ProtocolError, Replica, messages
@@ -23,6 +24,8 @@ TURNS: Final = 3
 GREETING: Final = 10.0
 """Seconds in which a new connection has to say its first word."""
 MONITOR: Final = "daybreak"
+BACKLOG: Final = 1024
+"""Switches that may knock at the same time."""
 
 Networks = Sequence[IPv4Network | IPv6Network]
 LOOPBACK: Final[Networks] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
@@ -85,6 +88,11 @@ class Session(asyncio.Protocol):
     @property
     def is_lost(self) -> bool:
         return self._reason is not None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it's lost; None as long as it isn't."""
+        return self._reason
 
     async def transact(self, operations: Sequence[Operation]) -> list[dict[str, Any]]:
         """Do all of the operations or none; returns the result of each.
@@ -265,7 +273,7 @@ class Session(asyncio.Protocol):
 class Listener:
     """A port on which ovsdb-servers call (their `ovs-vsctl set-manager tcp:…`)."""
 
-    def __init__(self, server: asyncio.Server, sessions: "weakref.WeakSet[Session]") -> None:
+    def __init__(self, server: asyncio.Server | tls.Server, sessions: "weakref.WeakSet[Session]") -> None:
         self._server = server
         self._sessions = sessions
 
@@ -282,15 +290,17 @@ class Listener:
 
 
 async def listen(
-    address: str,
+    address: str | None,
     port: int,
     owner: Owner,
     *,
-    ssl: SSLContext | None = None,
+    ssl: Callable[[], SSLContext] | None = None,
     allowed: Networks = LOOPBACK,
     integration: str = INTEGRATION,
 ) -> Listener:
-    """Take connections over TCP (with `ssl`, TLS) from peers in the `allowed` networks; port 0 is any free one.
+    """Take connections at an address (None: all) from peers in the `allowed` networks; port 0 is any free one.
+
+    With TLS if `ssl` is given: it's asked for the context of each connection.
 
     Raises OSError when the address or the port can't be had.
     """
@@ -301,10 +311,9 @@ async def listen(
         sessions.add(session)
         return session
 
-    handshake = None if ssl is None else GREETING
-    server = await asyncio.get_running_loop().create_server(
-        accept, address, port, ssl=ssl, ssl_handshake_timeout=handshake, backlog=1024
-    )
+    if ssl is not None:
+        return Listener(tls.listen(address, port, accept, ssl, BACKLOG), sessions)
+    server = await asyncio.get_running_loop().create_server(accept, address, port, backlog=BACKLOG)
     return Listener(server, sessions)
 
 

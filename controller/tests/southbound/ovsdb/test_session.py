@@ -295,7 +295,7 @@ async def test_over_tls_with_certificates_both_ways(database, recorder, until):
     context.load_cert_chain(folder / "controller.pem", folder / "controller.key")
     context.load_verify_locations(folder / "switch.pem")
     context.verify_mode = CERT_REQUIRED
-    listener = await listen("127.0.0.1", 0, recorder, ssl=context)
+    listener = await listen("127.0.0.1", 0, recorder, ssl=lambda: context)
 
     database.vsctl("--no-wait", "set", "Open_vSwitch", ".", "external_ids:hostname=h1")
     database.vsctl("--no-wait", "set-ssl", *(str(folder / f) for f in ("switch.key", "switch.pem", "controller.pem")))
