@@ -12,11 +12,12 @@ import structlog
 from starlette.routing import BaseRoute
 
 from daybreak.features import pipeline, pools
-from daybreak.model import SETTINGS, Settings, Transaction
-from daybreak.northbound import admin, neutron
+from daybreak.model import INTENTS, SETTINGS, Settings, Transaction
+from daybreak.northbound import admin, neutron, v1
 from daybreak.northbound.http import CannotListen, app, serve_http
 from daybreak.service.config import LOOPBACK, Config, Listener, Target
 from daybreak.service.controller import KINDS, Controller
+from daybreak.service.progress import Progresses
 from daybreak.service.secrets import Secrets
 from daybreak.service.views import Views
 from daybreak.southbound import tls
@@ -104,7 +105,9 @@ async def serve(
             stack.push_async_callback(databases.close)
         for target in config.ovsdb_targets:
             stack.push_async_callback(end, call(target, controller, secrets))
-        await stack.enter_async_context(northbound(config, controller, secrets))
+        api = v1.Api(store, INTENTS, Progresses(controller.compute, controller.switches))
+        await stack.enter_async_context(northbound(config, controller, secrets, api))
+        stack.callback(api.close)
         log.info("ready", northbound=config.northbound, revision=store.revision)
         ready()
         await stop.wait()
@@ -138,10 +141,14 @@ async def end(task: asyncio.Task[None]) -> None:
 
 
 def northbound(
-    config: Config, controller: Controller, secrets: Secrets
+    config: Config, controller: Controller, secrets: Secrets, api: v1.Api
 ) -> AbstractAsyncContextManager[tuple[str, int]]:
     """The HTTP server with all dialects, as a context. This machine's own commands may always do without TLS."""
-    dialects: Sequence[Callable[[Store], Sequence[BaseRoute]]] = (neutron.routes, admin.dialect(Views(controller)))
+    dialects: Sequence[Callable[[Store], Sequence[BaseRoute]]] = (
+        neutron.routes,
+        admin.dialect(Views(controller)),
+        lambda store: api.routes(),
+    )
     plaintext = (*(each.network for each in LOOPBACK), *config.plaintext_peers)
     application = app(controller.store, secrets.credentials, dialects, plaintext)
     return serve_http(application, config.northbound.host, config.northbound.port, secrets.northbound)
