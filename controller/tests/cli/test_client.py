@@ -96,7 +96,7 @@ async def test_an_answer_that_breaks_off_is_exit_3(run: Run) -> None:
         except ConnectionResetError:
             return
 
-    async with serve_http(broken, "127.0.0.1", 0) as (host, port):  # type: ignore[arg-type]
+    async with serve_http(broken, "127.0.0.1", 0) as (host, port):
         code, printed = await run(f"hosts --json --url http://{host}:{port}")
     assert code == 3
     assert f"Error: no answer from the controller at http://{host}:{port}: IncompleteRead" in printed
