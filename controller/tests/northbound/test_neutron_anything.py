@@ -1,86 +1,175 @@
 """Whatever is sent: never a 5xx, and what is refused changes nothing."""
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from daybreak.northbound.neutron import codec
 from daybreak.northbound.neutron.catalogue import RESOURCES
+from daybreak.northbound.neutron.catalogue.balancing import MEMBERS
+from daybreak.northbound.neutron.catalogue.switching import PORTS
+from daybreak.northbound.neutron.catalogue.tap import TAP_FLOWS
+from daybreak.northbound.neutron.codec import Invalid
+from daybreak.northbound.neutron.fields import Field
 from daybreak.northbound.neutron.resource import Resource
 
 IDS = [f"60000000-0000-4000-8000-00000000000{number}" for number in range(4)]
-SCALARS = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-)
+OUTER = "70000000-0000-4000-8000-000000000000"
+"""The pool, and the tap service, that others are within."""
+
+
+class Place(NamedTuple):
+    """A collection, where it is listed, and where its objects are made and found."""
+
+    resource: Resource
+    listed: str
+    path: str
+
+
+PLACES = [
+    *(Place(resource, f"/{resource.path}", f"/{resource.path}") for resource in RESOURCES),
+    Place(MEMBERS, f"/lbaas/pools/{OUTER}/members", f"/lbaas/pools/{OUTER}/members"),
+    Place(TAP_FLOWS, "/tap/flows", f"/tap/flows/{OUTER}/flows"),
+]
+everywhere = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.resource.path)
+
 ADDRESSES = ["fa:16:3e:00:00:01", "10.0.0.1", "10.0.0.0/24", "10.0.0.0/33", "::1", "fe80::1%eth0", "2001:db8::/32"]
 NUMBERS = ["4", 4, 6, -1, 1 << 63, 1 << 64, 1e308, "9" * 5000, "१"]
-LIKELY = st.sampled_from([*IDS, *ADDRESSES, *NUMBERS, "", "true", "flat", "vxlan", "slaac", "\x00"])
-NAMES = sorted({each.name for resource in RESOURCES for each in resource.fields})
-INNER = [
-    "id",
-    "ip_address",
-    "mac_address",
-    "subnet_id",
-    "start",
-    "end",
-    "destination",
-    "nexthop",
-    "opt_name",
-    "opt_value",
-]
-KEYS = st.sampled_from(NAMES + INNER) | st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+WORDS = ["", "true", "flat", "vxlan", "slaac", "TCP", "ingress", "\x00"]
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT
+LIKELY = st.sampled_from([*IDS, *ADDRESSES, *NUMBERS, *WORDS])
+NAMES = sorted({each.name for place in PLACES for each in place.resource.fields})
+INNER = ["ip_address", "start", "end", "destination", "nexthop", "opt_name", "opt_value", "max_kbps", "interfaces"]
+KEYS = st.sampled_from(NAMES + INNER) | TEXT
 JSON = st.recursive(
     SCALARS | LIKELY,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5),
     max_leaves=12,
 )
-PLAUSIBLE: dict[str, list[Any]] = {
-    "tenant_id": ["", "wilder", IDS[0], 7],
-    "name": ["", "web", True, 1.5],
-    "revision_number": [0, "3", 5],
-    "admin_state_up": [True, "false", 0],
-    "status": ["ACTIVE", "BUILD"],
-    "provider:network_type": ["", "vlan", "gre"],
-    "provider:segmentation_id": [100, "007", ""],
-    "segments": [[], [{"provider:network_type": "vlan", "provider:segmentation_id": 7}]],
-    "mtu": [0, "1450"],
-    "cidr": ["10.0.0.0/24", "2001:DB8::/64", "0.0.0.0/0", "10.0.0.4/32"],
-    "gateway_ip": ["10.0.0.1", "10.9.9.9", "10.0.0.255", "FE80::1", ""],
-    "allocation_pools": [[], [{"start": "10.0.0.3", "end": "10.0.0.3"}]],
+
+PLAUSIBLE_BY_NAME: dict[str, list[Any]] = {
+    "provider:network_type": ["vlan", "gre", ""],
+    "provider:segmentation_id": ["007", 100, ""],
+    "segments": [[{"provider:network_type": "vlan", "provider:segmentation_id": 7}], []],
+    "allocation_pools": [[{"start": "10.0.0.3", "end": "10.0.0.3"}], []],
     "host_routes": [[{"destination": "10.1.0.9/16", "nexthop": "10.0.0.1"}]],
-    "mac_address": ["FA-16-3E-00-00-01", "fa:16:3e:00:00:02"],
-    "fixed_ips": [[], [{"ip_address": "10.0.0.5"}], [{"ip_address": "2001:DB8::0:5", "subnet_id": IDS[1]}]],
-    "security_groups": [[], IDS[:2], [{"id": IDS[0]}]],
+    "dns_nameservers": [["10.0.0.9"], []],
+    "ipv6_address_mode": ["slaac", ""],
+    "ipv6_ra_mode": ["off"],
+    "fixed_ips": [[{"ip_address": "10.0.0.5"}], [], [{"ip_address": "2001:DB8::0:5", "subnet_id": IDS[1]}]],
+    "security_groups": [IDS[:2], [], [{"id": IDS[0]}]],
     "allowed_address_pairs": [[{"ip_address": "10.0.0.9/24"}, {"ip_address": "::1", "mac_address": ""}]],
-    "binding:profile": ["", "{}", {}, {"a": [1 << 70, 1e308]}],
-    "binding:vif_details": [{}, {"port_filter": True, "bound_drivers": {"0": "x"}, "gone": None}],
+    "binding:profile": ["{}", "", {}, {"a": [1 << 70, 1e308]}],
+    "binding:vif_details": [{"port_filter": True, "bound_drivers": {"0": "x"}, "gone": None}, {}],
     "extra_dhcp_opts": [[{"opt_name": "mtu", "opt_value": 1400, "ip_version": "6"}]],
+    "routes": [[{"destination": "10.9.0.1/16", "nexthop": "10.0.0.9"}], []],
+    "external_gateway_info": [
+        {"network_id": IDS[1], "enable_snat": "true", "external_fixed_ips": [{"ip_address": "203.0.113.9"}]},
+        {},
+    ],
+    "direction": ["egress", "ingress", "BOTH", ""],
+    "protocol": ["tcp", "icmpv6", 6, "47", "HTTP", ""],
+    "ethertype": ["IPv6", "IPv4"],
+    "action": ["deny", "allow"],
+    "connection_limit": [-1, "100"],
+    "protocol_port": ["80", 443],
+    "loadbalancers": [[{"id": IDS[0]}], []],
+    "listeners": [[{"id": IDS[1]}]],
+    "pools": [[IDS[2]]],
+    "session_persistence": [{"type": "APP_COOKIE", "cookie_name": "x"}, {}],
+    "type": ["HTTP", "PING", "l2", "l3"],
+    "lifetime": [{"units": "seconds", "value": "3600"}, {}],
+    "dpd": [{"action": "hold", "interval": 30, "timeout": 120}, {}],
+    "peer_cidrs": [["192.0.2.9/24"], []],
+    "bandwidth_limit_rules": [[{"id": IDS[0], "tenant_id": "", "max_kbps": 1000}], []],
+    "dscp_marking_rules": [[{"dscp_mark": "26"}]],
+    "minimum_bandwidth_rules": [[{"min_kbps": 10, "direction": "egress"}]],
+    "sub_ports": [[{"port_id": IDS[1], "segmentation_type": "vlan", "segmentation_id": 7}], []],
+    "route_targets": [["64512:1"], []],
+    "import_targets": [["64512:2"]],
+    "export_targets": [["64512:3"]],
+    "route_distinguishers": [["64512:4"]],
+    "networks": [IDS[:1], []],
+    "routers": [IDS[1:3]],
+    "devices": [[{"device_name": "tor1", "interfaces": [{"name": "eth1", "segmentation_id": [7, "8"]}]}], []],
+    "port_pairs": [IDS[:2], []],
+    "port_pair_groups": [IDS[:2]],
+    "flow_classifiers": [IDS[2:]],
+    "members": [[{"id": IDS[0], "address": "10.0.0.9"}], "ignored"],
 }
-OBJECTS = st.builds(
-    lambda base, plausible, wild: base | plausible | wild,
-    st.fixed_dictionaries({"id": st.sampled_from(IDS), "network_id": st.sampled_from(IDS)}),
-    st.fixed_dictionaries({}, optional={name: st.sampled_from(values) for name, values in PLAUSIBLE.items()}),
-    st.just({}) | st.dictionaries(st.sampled_from(NAMES), LIKELY | JSON, max_size=3),
-)
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
+PLAUSIBLE_BY_CODEC: dict[codec.Codec, list[Any]] = {
+    codec.UUID_TEXT: [*IDS, ""],
+    codec.TENANT: ["wilder", "", IDS[0], 7],
+    codec.TEXT: ["web", "", True, 1.5],
+    codec.BOOL: [True, "false", 0],
+    codec.LONG: [5, 0, "3"],
+    codec.COUNT: [1450, "7", 0],
+    codec.PORT_NUMBER: [22, "65535"],
+    codec.IP_VERSION: [4, "4"],
+    codec.MAC_TEXT: ["FA-16-3E-00-00-01", "fa:16:3e:00:00:02"],
+    codec.IP: ["10.0.0.1", "10.9.9.9", "10.0.0.255", "FE80::1", ""],
+    codec.CIDR: ["10.0.0.0/24", "2001:DB8::/64", "0.0.0.0/0", "10.0.0.4/32"],
+    codec.IP_OR_PREFIX: ["10.0.0.9/24", "10.0.0.9", "::/0", ""],
+    codec.MAPPING: [{"a": "b", "c": 1}, {}],
+}
+
+
+def accepts(field: Field, value: Any) -> bool:
+    try:
+        field.codec.read(value)
+    except Invalid:
+        return False
+    return True
+
+
+def plausible(field: Field) -> list[Any]:
+    """Values that the field takes."""
+    values = PLAUSIBLE_BY_NAME.get(field.name) or PLAUSIBLE_BY_CODEC[field.codec]
+    return [value for value in values if accepts(field, value)]
+
+
+def telling(field: Field) -> Any:
+    """A value that is not the default."""
+    return next(value for value in plausible(field) if field.codec.read(value) != field.default)
+
+
+def objects(resource: Resource) -> st.SearchStrategy[dict[str, Any]]:
+    """Objects of a collection as its row in the catalogue describes them, and some that are not."""
+    names = [each.name for each in resource.fields]
+    return st.builds(
+        lambda base, likely, wild: base | likely | wild,
+        st.fixed_dictionaries({each.name: st.sampled_from(IDS) for each in resource.required}),
+        st.fixed_dictionaries({}, optional={each.name: st.sampled_from(plausible(each)) for each in resource.fields}),
+        st.just({}) | st.dictionaries(st.sampled_from(names), LIKELY | JSON, max_size=3),
+    )
+
+
+def least(resource: Resource, key: str) -> dict[str, Any]:
+    """An object that has only what it must have."""
+    return dict.fromkeys([each.name for each in resource.required], key)
+
+
+def queries(resource: Resource) -> st.SearchStrategy[list[tuple[str, str]]]:
+    names = st.sampled_from(["limit", "marker", "page_reverse", "fields", *resource.filters]) | TEXT
+    return st.lists(st.tuples(names, LIKELY.map(str) | TEXT), max_size=4)
+
+
 MEDIA = st.sampled_from(["application/json", "application/json;charset=x", "text/plain", "", "/"])
 VERBS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
-PARAMETERS = [
-    "limit",
-    "marker",
-    "page_reverse",
-    "fields",
-    *sorted({name for each in RESOURCES for name in each.filters}),
-]
-ID_FIELDS = ("id", "network_id")
 many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+some = settings(many, max_examples=12)
+
+
+@pytest.fixture
+async def cloud(served: Any) -> Any:
+    """What `served` gives, with the pool that members are within."""
+    await served.client.post("/lbaas/pools", json={"pool": {"id": OUTER}})
+    return served
 
 
 async def ask(served: Any, verb: str, path: str, content: bytes = b"", media: str = "application/json") -> Any:
@@ -94,61 +183,102 @@ async def ask(served: Any, verb: str, path: str, content: bytes = b"", media: st
     return answer
 
 
-@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.path)
-@many
-@given(body=OBJECTS, bulk=st.booleans())
-async def test_what_is_created_is_shown_and_can_be_put_back(
-    resource: Resource, body: dict[str, Any], bulk: bool, served: Any
-) -> None:
-    wrapped = {resource.plural: [body]} if bulk else {resource.singular: body}
-    answer = await ask(served, "POST", f"/{resource.path}", json.dumps(wrapped).encode())
+async def send(served: Any, verb: str, path: str, body: Any) -> Any:
+    return await ask(served, verb, path, json.dumps(body).encode())
+
+
+@everywhere
+@some
+@given(data=st.data(), bulk=st.booleans())
+async def test_what_is_created_is_shown_and_can_be_put_back(place: Place, data: Any, bulk: bool, cloud: Any) -> None:
+    resource, body = place.resource, data.draw(objects(place.resource))
+    bulk = bulk and not resource.no_bulk
+    answer = await send(cloud, "POST", place.path, {resource.plural: [body]} if bulk else {resource.singular: body})
     if answer.status_code == 201:
         echo = answer.json()[resource.plural][0] if bulk else answer.json()[resource.singular]
-        path = f"/{resource.path}/{body['id']}"
-        shown = await ask(served, "GET", path)
-        put = await ask(served, "PUT", path, shown.content)
-        assert put.json() == shown.json()
-        # The status of a port is what the switches say, and not what was posted.
-        assert echo | {"status": None} == shown.json()[resource.singular] | {"status": None}
-        assert (await ask(served, "DELETE", path)).status_code == 204
+        path = f"{place.path}/{echo['id']}"
+        shown = await ask(cloud, "GET", path)
+        if resource is PORTS:
+            # The status of a port is what the switches say, and not what was posted.
+            echo |= {"status": "DOWN"}
+        assert shown.json() == {resource.singular: echo}
+        put = await ask(cloud, "PUT", path, shown.content)
+        if resource.editable:
+            assert put.json() == shown.json()
+        else:
+            assert put.status_code == 405
+        assert (await ask(cloud, "DELETE", path)).status_code == 204
 
 
-@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.path)
-@many
-@given(body=OBJECTS)
-async def test_updates_of_all_kinds(resource: Resource, body: dict[str, Any], served: Any) -> None:
-    path = f"/{resource.path}/{IDS[0]}"
-    await ask(
-        served, "POST", f"/{resource.path}", json.dumps({resource.singular: dict.fromkeys(ID_FIELDS, IDS[0])}).encode()
-    )
-    await ask(served, "PUT", path, json.dumps({resource.singular: body}).encode())
-    assert (await ask(served, "GET", path)).json()[resource.singular]["id"] == IDS[0]
+@everywhere
+@some
+@given(data=st.data())
+async def test_updates_of_all_kinds(place: Place, data: Any, cloud: Any) -> None:
+    resource, path = place.resource, f"{place.path}/{IDS[0]}"
+    await send(cloud, "POST", place.path, {resource.singular: least(resource, IDS[0])})
+    await send(cloud, "PUT", path, {resource.singular: data.draw(objects(resource))})
+    assert (await ask(cloud, "GET", path)).json()[resource.singular]["id"] == IDS[0]
 
 
-@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.path)
-@many
+@everywhere
+@some
 @given(body=JSON.map(json.dumps).map(str.encode) | st.binary(max_size=40), media=MEDIA, verb=st.sampled_from(VERBS))
-async def test_bodies_of_all_kinds(resource: Resource, body: bytes, media: str, verb: str, served: Any) -> None:
-    await ask(served, verb, f"/{resource.path}", body, media)
-    await ask(served, verb, f"/{resource.path}/{IDS[0]}", body, media)
+async def test_bodies_of_all_kinds(place: Place, body: bytes, media: str, verb: str, cloud: Any) -> None:
+    for path in {place.listed, place.path, f"{place.path}/{IDS[0]}"}:
+        await ask(cloud, verb, path, body, media)
 
 
 @many
-@given(path=st.lists(TEXT | st.sampled_from(["networks", "ports", *IDS]), max_size=4), verb=st.sampled_from(VERBS))
-async def test_paths_of_all_kinds(path: list[str], verb: str, served: Any) -> None:
-    await ask(served, verb, "/" + quote("/".join(path)), b'{"network": {"name": "x"}}')
+@given(
+    path=st.lists(TEXT | st.sampled_from(["networks", "lbaas", "pools", "members", "tap", *IDS, OUTER]), max_size=5),
+    verb=st.sampled_from(VERBS),
+)
+async def test_paths_of_all_kinds(path: list[str], verb: str, cloud: Any) -> None:
+    await ask(cloud, verb, "/" + quote("/".join(path)), b'{"network": {"name": "x"}}')
 
 
-@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.path)
-@many
-@given(query=st.lists(st.tuples(st.sampled_from(PARAMETERS) | TEXT, LIKELY.map(str) | TEXT), max_size=4))
-async def test_queries_of_all_kinds(resource: Resource, query: list[tuple[str, str]], served: Any) -> None:
-    if not served.store.revision:
-        bodies = [dict.fromkeys(ID_FIELDS, each) for each in IDS]
-        await ask(served, "POST", f"/{resource.path}", json.dumps({resource.plural: bodies}).encode())
-    answer = await ask(served, "GET", f"/{resource.path}?{urlencode(query)}")
+@everywhere
+@some
+@given(data=st.data())
+async def test_queries_of_all_kinds(place: Place, data: Any, cloud: Any) -> None:
+    resource = place.resource
+    for key in IDS[:2]:
+        await send(cloud, "POST", place.path, {resource.singular: least(resource, key)})
+    answer = await ask(cloud, "GET", f"{place.listed}?{urlencode(data.draw(queries(resource)))}")
     if answer.status_code == 200:
-        assert len(answer.json()[resource.plural]) <= len(IDS)
+        assert {each.get("id", OUTER) for each in answer.json()[resource.plural]} <= {*IDS[:2], OUTER}
+
+
+@everywhere
+async def test_each_field_is_taken_and_shown_and_each_filter_filters(place: Place, cloud: Any) -> None:
+    resource = place.resource
+    full = {each.name: telling(each) for each in resource.fields if each.name != "members"} | {"id": IDS[0]}
+    for body in (full, least(resource, IDS[1])):
+        answer = await send(cloud, "POST", place.path, {resource.singular: body})
+        assert answer.status_code == 201, answer.text
+    shown = (await ask(cloud, "GET", place.listed)).json()[resource.plural]
+    first = next(each for each in shown if each["id"] == IDS[0])
+    assert first.keys() >= full.keys()
+    for parameter, field in resource.filters.items():
+        wanted = first[field.name]
+        wanted = wanted[0] if isinstance(wanted, list) else wanted
+        text = json.dumps(wanted) if isinstance(wanted, bool) else str(wanted)
+        found = (await ask(cloud, "GET", f"{place.listed}?{urlencode({parameter: text})}")).json()[resource.plural]
+        equal = [each for each in shown if each.get(field.name) in (first[field.name], wanted)]
+        assert found == equal, parameter
+
+
+@everywhere
+async def test_many_at_once(place: Place, cloud: Any) -> None:
+    resource = place.resource
+    body = {resource.plural: [least(resource, key) for key in IDS]}
+    answer = await send(cloud, "POST", place.path, body)
+    if resource.no_bulk:
+        assert (answer.status_code, answer.text) == (400, resource.no_bulk)
+    else:
+        assert answer.status_code == 201
+        assert [each["id"] for each in answer.json()[resource.plural]] == IDS
+        assert (await send(cloud, "POST", place.path, body)).status_code == 409
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5])
