@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from daybreak.engine.engine import Engine, Wave
@@ -215,8 +216,10 @@ class Check:
         """What somebody else did to switches that are connected, and was undone."""
         for host, applier in sorted(self._controller.switches.appliers.items()):
             for drift in applier.drifts:
-                parts = [f"{number} {word}" for word, number in drift._asdict().items() if number]
-                text = f"host {host}: somebody else changed its flows, which was put right ({', '.join(parts)})"
+                counts = {"missing": drift.missing, "altered": drift.altered, "foreign": drift.foreign}
+                parts = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
+                when = datetime.fromtimestamp(drift.at, UTC).isoformat(" ", "seconds")
+                text = f"host {host}: somebody else changed its flows, which was put right at {when} ({parts})"
                 yield Finding(kind="drift", host=host, text=text)
 
     # -- everything again ---------------------------------------------------------------------------------------------

@@ -38,7 +38,8 @@ class Compute:
 
     async def settled(self) -> None:
         """Return when no wave is under way."""
-        await self._settled.wait()
+        while self._task is not None:  # the next wave may have begun before we had our turn
+            await self._settled.wait()
 
     def committed(self, committed: Committed) -> None:
         """Feed one transaction; called by the store for each, in order."""

@@ -9,6 +9,7 @@ same comparison again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
@@ -28,7 +29,7 @@ from daybreak.wire.openflow.flow import stats_entries
 log = structlog.get_logger(__name__)
 
 PLAIN_CHUNK = 5_000
-"""Flow-mods between two barriers while an empty table is filled: a bundle is slower, and nothing is to be kept whole."""
+"""Flow-mods between two barriers while an empty table is filled: a bundle is slower, and there is nothing to keep."""
 
 PARTS_A_SLICE = 16
 """Parts of a dump (64 KB each) that are decoded between two turns of the event loop."""
@@ -45,8 +46,9 @@ class Quarantined(NamedTuple):
 
 
 class Drift(NamedTuple):
-    """A difference that somebody else made, and that was mended."""
+    """A difference that somebody else made, and that was mended: when (UNIX time), and how many flows."""
 
+    at: float
     missing: int
     altered: int
     foreign: int
@@ -75,6 +77,7 @@ class Applier:
         *,
         confirmed: Callable[[Applier], None],
         reconcile_seconds: float = 60.0,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.switch = switch
         self.synced = False
@@ -85,6 +88,7 @@ class Applier:
         self._desired = desired
         self._confirmed = confirmed
         self._reconcile_seconds = reconcile_seconds
+        self._now = now
         self._pending: Changes = {}
         self._in_flight = False
         self._resync = True
@@ -154,7 +158,7 @@ class Applier:
         table, self._pending = self._table(), {}
         found = difference(table, actual)
         if found and self.synced:
-            self._report(Drift(len(found.missing), len(found.altered), len(found.foreign)))
+            self._report(Drift(self._now(), len(found.missing), len(found.altered), len(found.foreign)))
         if any(actual):
             await self._push(found.changes())
         else:
@@ -191,7 +195,8 @@ class Applier:
 
     def _report(self, drift: Drift) -> None:
         self.drifts = [*self.drifts[-99:], drift]
-        log.warning("drift", dpid=f"{self.switch.dpid:016x}", **drift._asdict())
+        counts = {"missing": drift.missing, "altered": drift.altered, "foreign": drift.foreign}
+        log.warning("drift", dpid=f"{self.switch.dpid:016x}", **counts)
 
     async def _fill(self, flows: Mapping[bytes, bytes]) -> None:
         """Fill an empty table: plain flow-mods are faster than a bundle, and there is no half-old, half-new to fear."""
@@ -227,8 +232,10 @@ class Applier:
         log.error("flow refused", dpid=f"{self.switch.dpid:016x}", cookie=f"{cookie:#x}", reason=reason)
 
     def _release(self, changes: Mapping[bytes, bytes | None]) -> None:
-        """A rule's key whose flows changed is tried again, with all its flows."""
-        for cookie in {owned_by(body) for body in changes.values()} & set(self.quarantine):
-            assert cookie is not None
-            del self.quarantine[cookie]
-            self._pending.update(self._desired.flows_of(cookie))
+        """A rule's key whose flows changed is tried again, with all of them; one without any is forgotten."""
+        changed = {owned_by(body) for body in changes.values()}
+        for cookie in list(self.quarantine):
+            flows = self._desired.flows_of(cookie)
+            if cookie in changed or not flows:
+                del self.quarantine[cookie]
+                self._pending.update(flows)
