@@ -5,6 +5,7 @@ SEED=7 plays another order.
 
 import os
 import random
+import time
 from collections.abc import Callable
 
 import pytest
@@ -35,6 +36,7 @@ class Chaos:
             [self.boot, self.delete, self.move, self.switch_off_and_on, self.cut_or_heal, self.database, self.trouble],
             [5, 2, 3, 2, 3, 1, 4],
         )[0]
+        print(f"{time.monotonic():.2f} {happening.__name__}")
         happening()
 
     def boot(self) -> None:
@@ -77,7 +79,8 @@ class Chaos:
             link.heal()
 
     def database(self) -> None:
-        self._host().restart_database(kill=True)
+        """Of h3 alone: while its database is away, Open vSwitch's userspace datapath forwards nothing."""
+        self._hosts[2].restart_database(kill=True)
 
     def trouble(self) -> None:
         """The controller is killed, or h3's switch loses its flows, or both in either order."""
@@ -88,13 +91,15 @@ class Chaos:
             lambda: print(h3.ovs_ofctl("add-flow", "br-int", "table=0,priority=9999,actions=drop")),
             lambda: h3.restart_switch(kill=True),
         ]
-        for restart in self._random.sample(restarts, 2):
-            restart()
+        for number in self._random.sample(range(len(restarts)), 2):
+            restarts[number]()
         if not self._cloud.is_running:
             self._cloud.start()
 
     def _host(self) -> Hypervisor:
-        return self._random.choice(self._hosts)
+        host = self._random.choice(self._hosts)
+        print(f"  {host.name}")
+        return host
 
 
 def test_all_is_well_in_the_end(cloud: Cloud, hosts: list[Hypervisor]) -> None:
@@ -118,6 +123,8 @@ def test_all_is_well_in_the_end(cloud: Cloud, hosts: list[Hypervisor]) -> None:
         for stranger in (*blue, *red)[:: max(1, len(red))]:
             assert_unreachable(one, stranger)
     print(f"seed {seed}: {len(ping.result.lost)} of {len(ping.result.sent)} pings of the bystanders lost")
+    for outage in ping.result.outages():
+        print(outage)
     assert ping.result.ok
     assert all(cloud.status(name) == "ACTIVE" for name in chaos.vms)
     assert uuid("calm-1") in hosts[0].ovs_vsctl("list", "Interface", one.tap)
