@@ -7,11 +7,19 @@ from typing import Any
 import pytest
 
 from daybreak.model import PortStatus, Transaction
+from daybreak.northbound.neutron.catalogue import RESOURCES
 
 CONTRACT = Path(__file__).parents[3] / "contract" / "neutron"
+STORIES = sorted(CONTRACT.glob("*.json"))
 
 
-@pytest.mark.parametrize("story", sorted(CONTRACT.glob("*.json")), ids=lambda path: path.stem)
+def test_each_collection_has_a_story() -> None:
+    steps = [step for story in STORIES for step in json.loads(story.read_text())]
+    made = {step["request"][1] for step in steps if step["request"][0] == "POST" and step["answer"][0] == 201}
+    assert {f"/{resource.path}" for resource in RESOURCES} <= made
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda path: path.stem)
 async def test_answers_are_those_of_the_contract(story: Path, served: Any) -> None:
     for step in json.loads(story.read_text()):  # noqa: ASYNC240
         if told := step.get("meanwhile"):

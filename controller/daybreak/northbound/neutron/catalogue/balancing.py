@@ -24,7 +24,7 @@ from daybreak.northbound.neutron.codec import (
     protocol,
     shown_only,
 )
-from daybreak.northbound.neutron.fields import field, struct
+from daybreak.northbound.neutron.fields import Kept, field, struct
 from daybreak.northbound.neutron.resource import Resource
 
 LOAD_BALANCERS = Resource(
@@ -89,7 +89,7 @@ POOLS = Resource(
             "session_persistence",
             struct(SessionPersistence, field("type", TEXT), field("cookie_name", TEXT)),
         ),
-        field("members", shown_only(listing(struct(LoadBalancerMember, *MEMBER)))),
+        field("members", shown_only(listing(struct(LoadBalancerMember, *MEMBER))), kept=Kept.ALWAYS),
     ),
 )
 
