@@ -21,7 +21,9 @@ def check(client: Client, as_json: bool, deep: bool) -> None:
     Compares every connected switch with what is wanted of it, and lists hosts that are not connected, flows that a
     switch refuses, rules that fail and flows that contradict each other, references that lead nowhere, ports that are
     claimed twice and interfaces that claim no port, and what only people can mend in a host's OVSDB. A note is
-    something that somebody else changed and that was put right since the switch connected.
+    something that somebody else changed and that was put right since the switch connected, or something that a cloud
+    asked for and that has no effect, for Daybreak has no feature for it. Where that leaves open what the cloud
+    believes to be closed, it is a warning. Neither changes the exit code.
 
     \b
     Example, for monitoring:
@@ -40,8 +42,9 @@ def check(client: Client, as_json: bool, deep: bool) -> None:
 
 
 def lines(answer: Any) -> list[Text]:
-    """Notes, findings, and a summary."""
+    """Notes, warnings, findings, and a summary."""
     shown = [Text.assemble(("note", "yellow"), f"  {note['kind']}: {note['text']}") for note in answer["notes"]]
+    shown += [Text.assemble(("open", "red"), f"  {each['kind']}: {each['text']}") for each in answer["warnings"]]
     shown += [Text.assemble(("wrong", "red"), f" {each['kind']}: {each['text']}") for each in answer["findings"]]
     number = len(answer["findings"])
     what = "All is well" if not number else "1 finding" if number == 1 else f"{number} findings"

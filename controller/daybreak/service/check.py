@@ -14,6 +14,7 @@ from daybreak.engine.view import CheckedView
 from daybreak.features.vocabulary import CLAIMS, DUPLICATES, PLACED
 from daybreak.model import Change, Host, Interface, Port, Record
 from daybreak.northbound.admin.answers import CheckAnswer, Finding
+from daybreak.service import effect
 from daybreak.service.controller import Controller
 from daybreak.service.naming import FlowNames, as_object, title
 from daybreak.service.references import References
@@ -76,7 +77,8 @@ class Check:
             ports=len(self._engine.records[Port]),
             flows=sum(len(topic.flows) for host in appliers for topic in self._controller.switches.topics(host)),
             findings=tuple(findings),
-            notes=tuple(self._mended()),
+            warnings=tuple(effect.warnings(self._engine)),
+            notes=(*self._mended(), *effect.notes(self._engine)),
         )
 
     def _row(self, kind: type[Record], key: str) -> Record | None:

@@ -135,7 +135,9 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class CheckAnswer(Struct, frozen=True, kw_only=True):
-    """`findings` are what is wrong now; `notes` what was wrong and has been put right.
+    """`findings` are what is wrong now; `notes` what was wrong and has been put right, and what is kept without effect.
+
+    `warnings` are what is kept without effect and leaves open what the cloud believes to be closed.
 
     `hosts`, `ports` and `flows` count what was looked at; `deep`: everything was also computed again from nothing.
     """
@@ -146,6 +148,7 @@ class CheckAnswer(Struct, frozen=True, kw_only=True):
     ports: int
     flows: int
     findings: tuple[Finding, ...]
+    warnings: tuple[Finding, ...]
     notes: tuple[Finding, ...]
 
 
