@@ -44,6 +44,5 @@ def notes(engine: Engine) -> Iterator[Finding]:
     """What is merely kept."""
     for kind, number in without_effect(engine):
         if kind not in PROTECTIVE:
-            yield Finding(
-                kind="not_in_effect", text=f"{kind.kind}: {number} stored, and no feature does anything with it"
-            )
+            text = f"{kind.kind}: {number} stored, and no feature acts on any"
+            yield Finding(kind="not_in_effect", text=text)
