@@ -4,7 +4,7 @@ import pytest
 
 from daybreak_lab import Hypervisor
 
-from .cloud import Cloud, all_reach
+from .cloud import Cloud, all_reach, uuid
 
 pytestmark = pytest.mark.ovs
 
@@ -24,12 +24,14 @@ def test_hosts_cut_off_and_without_power(cloud: Cloud, hosts: list[Hypervisor]) 
     )
     all_reach([a, b, c])
     before = cloud.flows(h3)
+    d = cloud.machine("d", "10.0.0.4/24", mtu=1400)
+    d.plug(h1, uuid("d"))
     with a.pinging(b) as ping:
         h2.management.cut()
         h3.stop()
         cloud.wait_for_status("DOWN", "b", "c", timeout=60)
         assert cloud.status("a") == "ACTIVE"
-        d = cloud.vm("d", "blue", h1, "10.0.0.4/24")
+        cloud.port("d", "blue", d.mac, d.addresses)
         d.wait_until_reaches(a)
         h2.management.heal()
         h3.start()

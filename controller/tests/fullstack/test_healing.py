@@ -101,7 +101,7 @@ def test_database_server_restarted(cloud: Cloud, hosts: list[Hypervisor], pair: 
         hosts[0].ovs_vsctl("set", "Interface", pair.one.tap, "external_ids:test=waits-for-vswitchd")
         assert cloud.status("one") == "ACTIVE"
         assert not cloud.said("switch lost", since=since)
-        third = cloud.vm("third", "pair", hosts[0], "10.0.0.3/24", "fd00::3/64")
+    third = cloud.vm("third", "pair", hosts[0], "10.0.0.3/24", "fd00::3/64")
     all_reach([third, pair.other])
     assert ping.result.ok
 

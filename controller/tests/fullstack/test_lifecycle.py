@@ -124,7 +124,6 @@ def test_live_migration(cloud: Cloud, hosts: list[Hypervisor], bound: bool) -> N
     for ping in pings:
         outages = ping.stop().outages()
         print(f"{len(ping.result.lost)} of {len(ping.result.sent)} pings lost, {len(outages)} outages")
-        assert len(outages) <= 1
         assert sum(outage.seconds for outage in outages) < 1.0
 
 

@@ -27,6 +27,14 @@ def test_controller_killed_and_hosts_come_back_one_by_one(cloud: Cloud, hosts: l
         cloud.vm(f"{name}-blue", "blue", host, f"10.0.0.{number}/24", f"fd00::{number}/64")
         for number, (name, host) in enumerate(zip("abc", hosts, strict=True), 1)
     )
+    # Plugged in before anybody counts packets: Open vSwitch's userspace datapath itself loses some milliseconds of
+    # tunnelled traffic when a port is added. Without ports in the cloud, the controller has nothing to do for them.
+    d, e = (
+        cloud.machine(f"{name}-blue", f"10.0.0.{number}/24", f"fd00::{number}/64", mtu=1400)
+        for number, name in ((4, "d"), (5, "e"))
+    )
+    for machine, host in ((d, h1), (e, h2)):
+        machine.plug(host, uuid(machine.name))
     all_reach([a, b, c])
     with ExitStack() as pings:
         running = {
@@ -41,13 +49,8 @@ def test_controller_killed_and_hosts_come_back_one_by_one(cloud: Cloud, hosts: l
         emptied = time.monotonic()
 
         cloud.start()
-        d, e = (
-            cloud.machine(f"{name}-blue", f"10.0.0.{n}/24", f"fd00::{n}/64", mtu=1400)
-            for n, name in ((4, "d"), (5, "e"))
-        )
-        for machine, host in ((d, h1), (e, h2)):
+        for machine in (d, e):
             cloud.port(machine.name, "blue", machine.mac, machine.addresses)
-            machine.plug(host, uuid(machine.name))
 
         h1.management.heal()
         took = cloud.seconds_until("d is ACTIVE", lambda: cloud.status("d-blue") == "ACTIVE")
@@ -105,8 +108,9 @@ def test_controller_told_to_stop(cloud: Cloud, hosts: list[Hypervisor]) -> None:
         cloud.stop()
         assert [cloud.flows(host) for host in hosts] == before
         assert a.ping(b, count=20, interval=0.05).ok
+        since = len(cloud.log)
         cloud.start()
-        cloud.vm("c-red", "red", hosts[2], "10.0.0.3/24")
+        cloud.until("all switches are back", lambda: len(cloud.said("in sync", "changed=0", since=since)) == 3)
     assert ping.result.ok
 
 
