@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
-from daybreak.model import Network, Transaction
+from daybreak.model import IpsecSiteConnection, Network, Transaction
 from daybreak.northbound.credentials import Credentials
 from daybreak.northbound.http import BODY_LIMIT, CannotListen, app, serve_http
 from daybreak.store.contract import StoreError
@@ -61,6 +61,18 @@ async def test_neither_passwords_nor_bodies_are_logged(served: Any) -> None:
         await served.client.post("/networks", json={"network": {"name": "secret"}})
     assert [entry["event"] for entry in logs] == ["login_refused"]
     assert not {"hunter2", "secret"} & set(str(logs).replace("'", " ").split())
+
+
+async def test_a_preshared_key_is_neither_logged_nor_printed(served: Any) -> None:
+    key, path = "60000000-0000-4000-8000-000000000001", "/vpn/ipsecsiteconnections"
+    with capture_logs() as logs:
+        for body in ({"id": key, "psk": "hunter2"}, {"id": "wrong", "psk": "hunter2"}, {"id": key, "psk": ["hunter2"]}):
+            answer = await served.client.post(path, json={"ipsec_site_connection": body})
+            assert answer.status_code == 201 or "hunter2" not in answer.text
+    assert logs == []
+    stored = served.store.get(IpsecSiteConnection, key)
+    assert stored.psk == "hunter2"
+    assert "hunter2" not in f"{stored} {stored!r}"
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from daybreak.model import Network, Port, Transaction
+from daybreak.model import LoadBalancerPool, Network, Port, Transaction
 
 NETWORK = "4e8e5957-649f-477b-9e5b-f1f75b21c03c"
 PORT = "60000000-0000-4000-8000-000000000001"
@@ -44,3 +44,23 @@ async def test_of_many_deletions_at_once_one_succeeds(durable: Any) -> None:
     await durable.store.commit(Transaction(put=(Network(NETWORK),)))
     answers = await asyncio.gather(*(durable.client.delete(f"/networks/{NETWORK}") for _ in range(8)))
     assert Counter(answer.status_code for answer in answers) == {204: 1, 404: 7}
+
+
+async def test_members_of_a_pool_that_come_and_go_at_once_are_all_heeded(durable: Any) -> None:
+    """They are parts of one record, so each writes on top of what another left."""
+    pool = "70000000-0000-4000-8000-000000000001"
+    path = f"/lbaas/pools/{pool}/members"
+    ids = [f"60000000-0000-4000-8000-{number:012d}" for number in range(12)]
+    await durable.store.commit(Transaction(put=(LoadBalancerPool(pool),)))
+    answers = await asyncio.gather(*(durable.client.post(path, json={"member": {"id": each}}) for each in ids))
+    assert [answer.status_code for answer in answers] == [201] * 12
+    changes = [
+        *(durable.client.delete(f"{path}/{each}") for each in ids[:6]),
+        *(durable.client.put(f"{path}/{each}", json={"member": {"id": each, "weight": 7}}) for each in ids[6:]),
+        durable.client.put(f"/lbaas/pools/{pool}", json={"pool": {"id": pool, "name": "web"}}),
+    ]
+    answers = await asyncio.gather(*changes)
+    assert [answer.status_code for answer in answers] == [204] * 6 + [200] * 7
+    stored = durable.store.get(LoadBalancerPool, pool)
+    assert stored.name == "web"
+    assert {(each.id, each.weight) for each in stored.members} == {(each, 7) for each in ids[6:]}
