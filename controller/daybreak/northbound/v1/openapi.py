@@ -1,16 +1,20 @@
 """rules: the OpenAPI 3.1 document, made from the records and from what is asked and answered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from daybreak.model import Host, PortStatus, Record
-from daybreak.northbound.v1 import answers
+from daybreak.northbound.v1 import answers, reading
+from daybreak.northbound.values import MAC, read_ip, read_mac
 
 BASE = "/v1"
 JSON = "application/json"
 PROBLEM = "application/problem+json"
+
+PREFIXES = {(kind.__name__, field) for kind, field in reading.EXCEPTIONS}
+"""Fields that are called like addresses and may be prefixes."""
 
 Schema = dict[str, Any]
 
@@ -27,8 +31,12 @@ def document(kinds: Sequence[type[Record]]) -> Schema:
     told = [answers.Progress, answers.Problem, answers.HostState, Host, PortStatus]
     _, schemas = msgspec.json.schema_components([*kinds, *asked, *told], ref_template="#/components/schemas/{name}")
     schemas["Put"]["properties"]["body"] = {"oneOf": [ref(kind) for kind in kinds]}
-    for kind in kinds:
-        schemas[kind.__name__]["additionalProperties"] = False
+    names: Schema = {"type": "string", "enum": [kind.kind for kind in kinds]}
+    schemas["Put"]["properties"]["kind"] = schemas["Delete"]["properties"]["kind"] = names
+    for name, schema in schemas.items():
+        refine(name, schema)
+    for name in msgspec.json.schema_components(kinds)[1]:
+        schemas[name]["additionalProperties"] = False
     paths: Schema = {}
     for kind in kinds:
         paths |= collection(kind)
@@ -40,9 +48,31 @@ def document(kinds: Sequence[type[Record]]) -> Schema:
             "description": "The modern API of Daybreak. Every write is durable before it is answered.",
         },
         "security": [{"basic": []}],
-        "paths": paths | others(),
+        "paths": paths | others([kind.kind for kind in kinds]),
         "components": {"securitySchemes": {"basic": {"type": "http", "scheme": "basic"}}, "schemas": schemas},
     }
+
+
+def refine(name: str, schema: Schema) -> None:
+    """Say of an object's fields what is asked of their texts, and of pairs, which are of texts, what all tools read."""
+    for field, part in schema.get("properties", {}).items():
+        read = None if (name, field) in PREFIXES else reading.READERS.get(field)
+        told = {"type": "string", "enum": [*read.words]} if isinstance(read, reading.OneOf) else TEXTS.get(read)
+        for inner in parts(part):
+            if told is not None and inner.get("type") == "string":
+                inner.clear()
+                inner |= told
+            if "prefixItems" in inner:
+                inner["items"] = inner.pop("prefixItems")[0]
+
+
+def parts(schema: Any) -> Iterator[Schema]:
+    """A schema and all that it is made of."""
+    if isinstance(schema, dict):
+        inner = [schema.get("items"), *schema.get("anyOf", ())]
+        yield schema
+        for each in inner:
+            yield from parts(each)
 
 
 def ref(kind: type) -> Schema:
@@ -74,7 +104,14 @@ def query(name: str, schema: Schema, description: str) -> Schema:
 
 
 COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": (1 << 63) - 1}
-ID: Schema = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$"}
+ID: Schema = {"type": "string", "pattern": f"^{reading.ID.pattern}$"}
+ADDRESS: Schema = {"anyOf": [{"type": "string", "format": "ipv4"}, {"type": "string", "format": "ipv6"}]}
+TEXTS: Mapping[Any, Schema] = {
+    reading.read_id: ID,
+    read_mac: {"type": "string", "pattern": f"^{MAC.pattern}$"},
+    read_ip: ADDRESS,
+}
+"""How a text is read → what the document says of it. Prefixes have no format of their own in JSON Schema."""
 PAGING = [
     query("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 1000}, "Objects of a page at most."),
     query("after", {"type": "string"}, "Objects whose key follows this one: the `next` of the page before."),
@@ -128,7 +165,7 @@ def collection(kind: type[Record]) -> Schema:
     }
 
 
-def others() -> Schema:
+def others(kinds: Sequence[str]) -> Schema:
     """The paths that are no collections of what clouds want."""
     transaction = operation(
         "Put and delete any objects, all together",
@@ -139,7 +176,7 @@ def others() -> Schema:
     transaction["requestBody"] = {"required": True, "content": {JSON: {"schema": ref(answers.TransactionAsked)}}}
     digests = {"200": answer("The digests", ref(answers.DigestsAnswer)), **refused()}
     page = {"200": answer("The page", ref(answers.PageAnswer)), **refused(404)}
-    kind = {"name": "kind", "in": "path", "required": True, "schema": {"type": "string"}}
+    kind = {"name": "kind", "in": "path", "required": True, "schema": {"type": "string", "enum": kinds}}
     last = {"name": "Last-Event-ID", "in": "header", "schema": COUNT, "description": "The id of the last event seen."}
     events = {"200": answer("Events", {"type": "string"}, "text/event-stream"), **refused(503)}
     hosts = {"200": answer("A page", listed(answers.HostState)), **refused()}

@@ -35,13 +35,16 @@ def read_id(value: Any) -> str:
     raise expected("an id of up to 64 letters, digits and . _ : -", value)
 
 
-def one_of(*words: str) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        if value in words:
-            return str(value)
-        raise expected(f"one of {', '.join(words)}", value)
+class OneOf:
+    """Reads one of some words."""
 
-    return read
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def __call__(self, value: Any) -> str:
+        if value in self.words:
+            return str(value)
+        raise expected(f"one of {', '.join(self.words)}", value)
 
 
 def read_segmentation(value: Any) -> Any:
@@ -51,7 +54,7 @@ def read_segmentation(value: Any) -> Any:
     return value
 
 
-MODE = one_of("off", "dhcpv6-stateful", "dhcpv6-stateless", "slaac")
+MODE = OneOf("off", "dhcpv6-stateful", "dhcpv6-stateless", "slaac")
 
 READERS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("id", "network_id", "subnet_id", "port_id", "router_id", "security_group_id"), read_id),
@@ -62,7 +65,7 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("destination", "remote_ip_prefix", "source_ip_prefix"), read_ip_or_prefix),
     "destination_ip_prefix": read_ip_or_prefix,
     "cidr": read_cidr,
-    "network_type": one_of("flat", "vlan", "vxlan", "gre", "geneve", "local"),
+    "network_type": OneOf("flat", "vlan", "vxlan", "gre", "geneve", "local"),
     "segmentation_id": read_segmentation,
     "ipv6_address_mode": MODE,
     "ipv6_ra_mode": MODE,

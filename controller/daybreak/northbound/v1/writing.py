@@ -11,7 +11,7 @@ from daybreak.northbound.v1.deciding import Author, Draft
 from daybreak.northbound.v1.digests import fingerprint
 from daybreak.northbound.v1.index import Index
 from daybreak.northbound.v1.progress import Switches
-from daybreak.northbound.v1.reading import read_record
+from daybreak.northbound.v1.reading import read_id, read_record
 from daybreak.northbound.values import Invalid, expected
 from daybreak.store.contract import Conflict, Store
 
@@ -59,7 +59,10 @@ def step(kinds: Mapping[str, type[Record]], operation: Operation) -> Step:
             raise invalid.at("put") from None
         return Step(type(record), record.key, record, put.revision)
     if delete is not None and put is None:
-        return Step(known(kinds, delete.kind), delete.id, None, delete.revision)
+        try:
+            return Step(known(kinds, delete.kind), read_id(delete.id), None, delete.revision)
+        except Invalid as invalid:
+            raise invalid.at("delete") from None
     raise Invalid("say either put or delete")
 
 

@@ -144,6 +144,7 @@ async def test_one_operation_that_cannot_be_taken_refuses_all(served: Any) -> No
         ([{}], "operations[0]: say either put or delete"),
         ([{**put("n1"), **delete("n1")}], "operations[0]: say either put or delete"),
         ([put("n1", kind="cable")], "operations[0].put.kind: expected one of network, subnet, port"),
+        ([delete("n 1")], "operations[0].delete: expected an id of up to 64 letters"),
         ([put("n1", -1)], "The body can't be taken: Expected `int` >= 0"),
         ([put("n1", 1 << 63)], "The body can't be taken: Expected `int` <= 9223372036854775807"),
         ([{"upsert": {}}], "The body can't be taken: Object contains unknown field `upsert`"),
