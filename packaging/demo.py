@@ -263,6 +263,8 @@ def run(keep: bool) -> None:
         if keep:
             lab.keep()
             explain_how_to_look(lab)
+        else:
+            console.print("\nAll of it is gone again. `make demo KEEP=1` leaves it running, to look around.")
 
 
 def main() -> int:

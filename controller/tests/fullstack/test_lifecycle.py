@@ -92,6 +92,27 @@ def test_unplugged_and_plugged_in_elsewhere(
     all_reach(pair)
 
 
+def test_interface_goes_down_and_changes_its_port(
+    cloud: Cloud, hosts: list[Hypervisor], pair: tuple[Machine, Machine]
+) -> None:
+    """A card without link is DOWN; a card that is given another port's id is that port from now on."""
+    a, b = pair
+    a.exec("ip", "link", "set", "eth0", "down")
+    cloud.wait_for_status("DOWN", "a")
+    a.exec("ip", "link", "set", "eth0", "up")
+    cloud.wait_for_status("ACTIVE", "a")
+    b.wait_until_reaches("10.0.0.1")
+
+    cloud.network("red")
+    c = cloud.vm("c", "red", hosts[1], "10.0.0.3/24")
+    cloud.port("a-in-red", "red", a.mac, ["10.0.0.1"])
+    hosts[0].ovs_vsctl("set", "Interface", a.tap, f"external_ids:iface-id={uuid('a-in-red')}")
+    cloud.wait_for_status("ACTIVE", "a-in-red")
+    cloud.wait_for_status("DOWN", "a")
+    c.wait_until_reaches(a)
+    assert_unreachable(b, a)
+
+
 def test_addresses_change(cloud: Cloud, pair: tuple[Machine, Machine]) -> None:
     """The VM may use what the port says now, and no longer what it said before."""
     a, b = pair
