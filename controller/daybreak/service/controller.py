@@ -17,6 +17,7 @@ from daybreak.model import INTENTS, Change, Host, Interface, Location, PortStatu
 from daybreak.model.origin import Fence, Origin
 from daybreak.service.compute import Compute
 from daybreak.service.databases import Databases
+from daybreak.service.freed import INTERVAL, Freed
 from daybreak.service.hosts import Hosts
 from daybreak.service.ports import Ports
 from daybreak.service.switches import Switches
@@ -40,6 +41,7 @@ class Controller:
         grace_seconds: float = 30.0,
         reconcile_seconds: float = 60.0,
         linger_seconds: float = 5.0,
+        freed_seconds: float = INTERVAL,
     ) -> None:
         self.store = store
         self.engine = Engine(pipeline())
@@ -50,6 +52,7 @@ class Controller:
         self.databases = Databases(
             self.compute, self.hosts, integration=integration, tunnels=tunnels, openflow=openflow, targets=targets
         )
+        self.freed = Freed(store, self.engine, self.switches, interval=freed_seconds)
         self.compute.listeners += [self.switches.wave, self.ports.wave, self.databases.wave]
         self.switches.confirmed_listeners += [self.ports.confirmed, self.hosts.arrived]
         self.switches.lost_listeners.append(self.hosts.missing)
@@ -69,6 +72,7 @@ class Controller:
         self._tasks = [
             loop.create_task(self.hosts.run(), name="hosts"),
             loop.create_task(self.ports.run(), name="ports"),
+            loop.create_task(self.freed.run(), name="freed"),
         ]
 
     def store_kinds(self) -> Iterable[type[Record]]:

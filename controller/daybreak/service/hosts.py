@@ -15,6 +15,9 @@ from daybreak.model import Host, Interface, Record, Transaction
 from daybreak.southbound.ovsdb.session import Session
 from daybreak.store.contract import Store
 
+BATCH = 10
+"""Hosts whose state is written in one transaction."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -115,17 +118,21 @@ class Hosts:
                 self.missing(host)
 
     async def run(self) -> None:
-        """Write what was learned: of all hosts that had news since the last write, in one transaction."""
+        """Write what was learned: of hosts that had news since the last write, some in one transaction."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            news, self._learned = self._learned, {}
+            news = {session: self._learned.pop(session) for session in [*self._learned][:BATCH]}
+            if self._learned:
+                self._wake.set()
             put: list[Record] = []
             delete: list[tuple[type[Record], str]] = []
             for host, interfaces in news.values():
                 self._compare(host, interfaces, put, delete)
             if put or delete:
                 await self._store.commit(Transaction(tuple(put), tuple(delete)))
+            else:
+                await asyncio.sleep(0)
             for session, (host, _) in news.items():
                 for listener in self.session_listeners:
                     listener(host.id, session)

@@ -19,11 +19,18 @@ from daybreak.model import Host
 from daybreak.service.compute import Compute
 from daybreak.southbound.openflow.apply import Applier
 from daybreak.southbound.openflow.session import Switch
+from daybreak.southbound.turns import Turns
 from daybreak.store.contract import Committed
 from daybreak.wire.openflow.messages import Message
 from daybreak.wire.openflow.messages_monitor import FlowUpdate, FlowUpdates
 
 log = structlog.get_logger(__name__)
+
+AT_A_TIME = 8
+"""Tables that are compared at the same time: each is some milliseconds of work, and half a megabyte."""
+
+TURN_SECONDS = 1.0
+"""After this a switch that is slow to tell its table no longer keeps others waiting."""
 
 LINGER_SECONDS = 5.0
 """How long a host keeps a topic that it needs no more: a port that comes back at once costs nothing then."""
@@ -74,6 +81,7 @@ class Switches:
         self._subscribed: dict[str, set[str]] = defaultdict(set)
         self._subscribers: dict[str, set[str]] = defaultdict(set)
         self._tasks: dict[Switch, asyncio.Task[None]] = {}
+        self._turns = Turns(AT_A_TIME, TURN_SECONDS)
 
     # -- what a host should have --------------------------------------------------------------------------------------
 
@@ -134,6 +142,7 @@ class Switches:
             switch,
             Table(self, host),
             confirmed=lambda _applier: self._confirmed(host),
+            turns=self._turns,
             reconcile_seconds=self._reconcile_seconds,
         )
         applier.offered = self.compute.engine.revision
@@ -161,11 +170,11 @@ class Switches:
         """
         for topic, keys in wave.flows.items():
             gone = dict.fromkeys(key for key in keys if key not in topic.flows)
-            for host in self._subscribers[topic.name] if gone else ():
+            for host in self._subscribers.get(topic.name, ()) if gone else ():
                 self._offer(host, gone)
         for topic, keys in wave.flows.items():
             there: dict[bytes, bytes | None] = {key: topic.flows[key] for key in keys if key in topic.flows}
-            for host in self._subscribers[topic.name] if there else ():
+            for host in self._subscribers.get(topic.name, ()) if there else ():
                 self._offer(host, there)
         for host in wave.facts.get(SUBSCRIPTIONS, ()):
             self._subscribe(host, set(self.compute.engine.values(SUBSCRIPTIONS, host)))
@@ -226,7 +235,10 @@ class Switches:
         if name in self.compute.engine.values(SUBSCRIPTIONS, host) or name not in self._subscribed[host]:
             return
         self._subscribed[host].discard(name)
-        self._subscribers[name].discard(host)
+        subscribers = self._subscribers[name]
+        subscribers.discard(host)
+        if not subscribers:
+            del self._subscribers[name]
         topic = self.compute.engine.topics.get(name)
         if topic is not None:
             self._offer(host, dict.fromkeys(topic.flows))

@@ -24,6 +24,7 @@ from daybreak.southbound.openflow.differ import (
     owned_by,
 )
 from daybreak.southbound.openflow.session import Lost, Refused, Switch
+from daybreak.southbound.turns import Turns
 from daybreak.wire.openflow.flow import stats_entries
 
 log = structlog.get_logger(__name__)
@@ -68,7 +69,10 @@ class Desired(Protocol):
 
 
 class Applier:
-    """One connected switch. `offer` what changes; `confirmed` is called when a barrier has answered for it."""
+    """One connected switch. `offer` what changes; `confirmed` is called when a barrier has answered for it.
+
+    Comparisons of all switches share `turns`: whole tables are large.
+    """
 
     def __init__(
         self,
@@ -76,6 +80,7 @@ class Applier:
         desired: Desired,
         *,
         confirmed: Callable[[Applier], None],
+        turns: Turns,
         reconcile_seconds: float = 60.0,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -87,6 +92,7 @@ class Applier:
         self._confirmed_revision = 0
         self._desired = desired
         self._confirmed = confirmed
+        self._turns = turns
         self._reconcile_seconds = reconcile_seconds
         self._now = now
         self._pending: Changes = {}
@@ -153,10 +159,11 @@ class Applier:
             await asyncio.sleep(MENDING_DELAY)
         self._resync = False
         revision = self.offered
-        actual = await self._dump()
-        await self._desired.settled()
-        table, self._pending = self._table(), {}
-        found = difference(table, actual)
+        async with self._turns.turn():
+            actual = await self._dump()
+            await self._desired.settled()
+            table, self._pending = self._table(), {}
+            found = difference(table, actual)
         if found and self.synced:
             self._report(Drift(self._now(), len(found.missing), len(found.altered), len(found.foreign)))
         if any(actual):

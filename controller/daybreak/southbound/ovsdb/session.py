@@ -13,6 +13,7 @@ from daybreak.model import Host, Interface
 from daybreak.southbound import tls
 from daybreak.southbound.ovsdb.learn import Learned, learn
 from daybreak.southbound.ovsdb.names import INTEGRATION
+from daybreak.southbound.turns import Rounds
 from daybreak.wire.ovsdb import Framer, Message, ProtocolError, Replica, messages
 from daybreak.wire.ovsdb.operations import Operation
 from daybreak.wire.ovsdb.vswitch import DATABASE, TABLES, Row
@@ -24,6 +25,8 @@ TURNS: Final = 3
 GREETING: Final = 10.0
 """Seconds in which a new connection has to say its first word."""
 MONITOR: Final = "daybreak"
+INBOX: Final = 16
+"""Pieces (of 64 or 256 KiB at most, by event loop) that may wait until it's our turn; then the peer has to."""
 BACKLOG: Final = 1024
 """Switches that may knock at the same time."""
 
@@ -47,7 +50,8 @@ class Owner(Protocol):
 class Session(asyncio.Protocol):
     """One connection with ovsdb-server, and a replica of what Daybreak reads of its database.
 
-    `probe` and `greeting` are in seconds. `watchers` are called after each batch of updates, and when it's lost.
+    `probe` and `greeting` are in seconds. Sessions that share `rounds` take turns when much is to be read. `watchers`
+    are called after each batch of updates, and when it's lost.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Session(asyncio.Protocol):
         integration: str = INTEGRATION,
         probe: float = PROBE,
         greeting: float = GREETING,
+        rounds: Rounds | None = None,
     ) -> None:
         self.replica = Replica()
         self.integration = integration
@@ -73,6 +78,8 @@ class Session(asyncio.Protocol):
         self._greeting = greeting
         self._transport: asyncio.Transport | None = None
         self._framer = Framer()
+        self._rounds = rounds or Rounds()
+        self._inbox: list[bytes] = []
         self._pending: dict[int, asyncio.Future[Message]] = {}
         self._last_id = 0
         self._monitor_id = 0
@@ -139,11 +146,22 @@ class Session(asyncio.Protocol):
         self._monitor(messages.monitor_cond)
 
     def data_received(self, data: bytes) -> None:
-        if self._reason is not None:
-            return
         self._silent_turns = 0
+        if not self._inbox:
+            self._rounds.call(self._read)
+        self._inbox.append(data)
+        if len(self._inbox) == INBOX and self._transport is not None:
+            self._transport.pause_reading()
+
+    def _read(self) -> None:
+        """Take what came, when it's our turn."""
+        inbox, self._inbox = self._inbox, []
+        if self._reason is not None or not inbox:
+            return
+        if len(inbox) >= INBOX and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
         try:
-            batch = self._framer.feed(data)
+            batch = self._framer.feed(b"".join(inbox))
             changes = [self._take(message) for message in batch]
         except ProtocolError as error:
             self._give_up(f"it breaks the protocol: {error}")
@@ -163,6 +181,7 @@ class Session(asyncio.Protocol):
             self._transport.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._read()
         self._reason = self._reason or (str(error) if error else "the switch closed the connection")
         for timer in self._timers.values():
             timer.cancel()
@@ -305,9 +324,10 @@ async def listen(
     Raises OSError when the address or the port can't be had.
     """
     sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+    rounds = Rounds()
 
     def accept() -> Session:
-        session = Session(owner, allowed=allowed, integration=integration)
+        session = Session(owner, allowed=allowed, integration=integration, rounds=rounds)
         sessions.add(session)
         return session
 
