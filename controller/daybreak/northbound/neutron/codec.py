@@ -210,6 +210,6 @@ IP_VERSION = Codec(read_ip_version)
 LONG = whole(-(1 << 63), (1 << 63) - 1)
 COUNT = whole(0, (1 << 31) - 1)
 LIMIT = whole(-1, (1 << 31) - 1)
-"""A count that has an upper limit, or -1: none."""
+"""A number of things at most; -1: any number."""
 PORT_NUMBER = whole(0, 65535)
 REFERENCE = Codec(read_reference, lambda key: {"id": key})
