@@ -17,6 +17,24 @@ CLONE_NEWNET = 0x40000000  # setns(2)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+@contextmanager
+def inside(path: Path) -> Iterator[None]:
+    """Move the calling thread into any network namespace, and back."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        there = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _setns(there)
+        finally:
+            os.close(there)
+        try:
+            yield
+        finally:
+            _setns(home)
+    finally:
+        os.close(home)
+
+
 @dataclass(frozen=True)
 class Namespace:
     """A network namespace (ip-netns(8)) that carries its lab's mark: the alias of its loopback interface."""
@@ -91,19 +109,8 @@ class Namespace:
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Move the calling thread into it: sockets made inside belong to it for good. Don't await inside."""
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            there = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                _setns(there)
-            finally:
-                os.close(there)
-            try:
-                yield
-            finally:
-                _setns(home)
-        finally:
-            os.close(home)
+        with inside(self.path):
+            yield
 
     @property
     def environment(self) -> dict[str, str]:

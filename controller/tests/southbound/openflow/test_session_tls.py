@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import uvloop
-from pyroute2 import netns
 
 from daybreak.southbound.openflow.listener import listen
 from daybreak.wire.openflow.flow import flow_mod
+from daybreak_lab.namespace import FOLDER, inside
 
 from .conftest import OpenVSwitch, Owner
 from .test_session_switch import body, goto, key
@@ -55,11 +55,8 @@ async def exchange(openvswitch: OpenVSwitch, scheme: str, context: ssl.SSLContex
     """Let a new bridge connect, fill and read its table; return its peer name."""
     owner = Owner()
     openvswitch.run("ip", "-n", openvswitch.namespace, "link", "set", "lo", "up")
-    netns.pushns(openvswitch.namespace)  # the listening socket is made where the switch is
-    try:
+    with inside(FOLDER / openvswitch.namespace):  # the listening socket is made where the switch is
         server = await listen("127.0.0.1", 0, owner, ssl=context)
-    finally:
-        netns.popns()
     port = server.sockets[0].getsockname()[1]
     openvswitch.bridge(controller=f"{scheme}:127.0.0.1:{port}")
     switch = await owner.switch()
