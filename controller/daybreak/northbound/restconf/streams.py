@@ -187,6 +187,12 @@ class Door(WebSocketsSansIOProtocol):
         super().resume_writing()
         self.patient()
 
+    def shutdown(self) -> None:
+        if self.stalled is None:
+            super().shutdown()
+        else:
+            self.transport.abort()
+
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self.patient()
