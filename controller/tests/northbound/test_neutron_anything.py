@@ -1,6 +1,7 @@
 """Whatever is sent: never a 5xx, and what is refused changes nothing."""
 
 import json
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from daybreak.model import INTENTS, LoadBalancerPool, Transaction
 from daybreak.northbound.neutron import codec
 from daybreak.northbound.neutron.catalogue import RESOURCES
 from daybreak.northbound.neutron.catalogue.balancing import MEMBERS
@@ -16,6 +18,8 @@ from daybreak.northbound.neutron.catalogue.tap import TAP_FLOWS
 from daybreak.northbound.neutron.codec import Invalid
 from daybreak.northbound.neutron.fields import Field
 from daybreak.northbound.neutron.resource import Resource
+from daybreak.northbound.neutron.translate import created
+from daybreak.store.sqlite import SqliteStore
 
 IDS = [f"60000000-0000-4000-8000-00000000000{number}" for number in range(4)]
 OUTER = "70000000-0000-4000-8000-000000000000"
@@ -149,6 +153,11 @@ def objects(resource: Resource) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+def full(resource: Resource) -> dict[str, Any]:
+    """An object that says something of each field that can be written."""
+    return {each.name: telling(each) for each in resource.fields if each.name != "members"} | {"id": IDS[0]}
+
+
 def least(resource: Resource, key: str) -> dict[str, Any]:
     """An object that has only what it must have."""
     return dict.fromkeys([each.name for each in resource.required], key)
@@ -252,13 +261,13 @@ async def test_queries_of_all_kinds(place: Place, data: Any, cloud: Any) -> None
 @everywhere
 async def test_each_field_is_taken_and_shown_and_each_filter_filters(place: Place, cloud: Any) -> None:
     resource = place.resource
-    full = {each.name: telling(each) for each in resource.fields if each.name != "members"} | {"id": IDS[0]}
-    for body in (full, least(resource, IDS[1])):
+    everything = full(resource)
+    for body in (everything, least(resource, IDS[1])):
         answer = await send(cloud, "POST", place.path, {resource.singular: body})
         assert answer.status_code == 201, answer.text
     shown = (await ask(cloud, "GET", place.listed)).json()[resource.plural]
     first = next(each for each in shown if each["id"] == IDS[0])
-    assert first.keys() >= full.keys()
+    assert first.keys() >= everything.keys()
     for parameter, field in resource.filters.items():
         wanted = first[field.name]
         wanted = wanted[0] if isinstance(wanted, list) else wanted
@@ -266,6 +275,18 @@ async def test_each_field_is_taken_and_shown_and_each_filter_filters(place: Plac
         found = (await ask(cloud, "GET", f"{place.listed}?{urlencode({parameter: text})}")).json()[resource.plural]
         equal = [each for each in shown if each.get(field.name) in (first[field.name], wanted)]
         assert found == equal, parameter
+
+
+async def test_every_field_of_every_kind_survives_a_restart(tmp_path: Path) -> None:
+    records = [created(resource, full(resource)) for resource in [*RESOURCES, TAP_FLOWS]]
+    pool = LoadBalancerPool(OUTER, members=(created(MEMBERS, full(MEMBERS)),))
+    store = SqliteStore.open(tmp_path, INTENTS)
+    await store.commit(Transaction(put=(*records, pool)))
+    await store.close()
+    store = SqliteStore.open(tmp_path, INTENTS)
+    assert {type(each) for each in records} == set(INTENTS)
+    assert [store.get(type(each), each.key) for each in [*records, pool]] == [*records, pool]
+    await store.close()
 
 
 @everywhere
