@@ -254,16 +254,17 @@ class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 LOOPBACK = (Cidr("127.0.0.0/8"), Cidr("::1/128"))
 Listeners = Annotated[tuple[Listener, ...], msgspec.Meta(min_length=1)]
 Remotes = Annotated[tuple[Remote, ...], msgspec.Meta(min_length=1)]
+TcpPort = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All options.
 
-    `data`: directory of the store. `northbound`: where clouds connect to, by HTTPS if `https` is set. `ovsdb`,
-    `openflow`: where switches connect to; `ovsdb` also names databases that we connect to. `allow_plaintext`: peers
-    that may do without TLS. `certificate`, `private_key`: this controller's, PEM files, for TLS and https;
-    `ca_certificate`: whose switches are believed.
+    `data`: directory of the store. `northbound`: where clouds connect to, by HTTPS if `https` is set;
+    `websocket_port`: where they hear of changes, on the same address. `ovsdb`, `openflow`: where switches connect to;
+    `ovsdb` also names databases that we connect to. `allow_plaintext`: peers that may do without TLS. `certificate`,
+    `private_key`: this controller's, PEM files, for TLS and https; `ca_certificate`: whose switches are believed.
     `users`: who may use the northbound; none: admin/admin, on loopback only. `bridge`: the integration bridge.
     `tunnels`: encapsulations that hosts get a port for; `overlay`: that of networks whose type the cloud leaves open,
     with a VNI of `vni_range`. `disconnect_grace`: seconds until the ports of a silent host are reported DOWN.
@@ -273,6 +274,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     data: Path = Path("/var/lib/daybreak")
     northbound: Endpoint = Endpoint("127.0.0.1:8181")
+    websocket_port: TcpPort = 8185
     https: bool = False
     ovsdb: Remotes = (Remote("ptcp:6640:127.0.0.1"),)
     openflow: Listeners = (Listener("ptcp:6653:127.0.0.1"), Listener("ptcp:6633:127.0.0.1"))

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 from starlette.routing import BaseRoute
 
 from daybreak.features import pipeline, pools
 from daybreak.model import INTENTS, SETTINGS, Settings, Transaction
-from daybreak.northbound import admin, neutron, v1
-from daybreak.northbound.http import CannotListen, app, serve_http
+from daybreak.northbound import admin, neutron, restconf, v1
+from daybreak.northbound.http import CannotListen, Plaintext, app, serve_http
 from daybreak.service.config import LOOPBACK, Config, Listener, Target
 from daybreak.service.controller import KINDS, Controller
 from daybreak.service.progress import Progresses
@@ -140,15 +140,23 @@ async def end(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-def northbound(
-    config: Config, controller: Controller, secrets: Secrets, api: v1.Api
-) -> AbstractAsyncContextManager[tuple[str, int]]:
-    """The HTTP server with all dialects, as a context. This machine's own commands may always do without TLS."""
-    dialects: Sequence[Callable[[Store], Sequence[BaseRoute]]] = (
-        neutron.routes,
-        admin.dialect(Views(controller)),
-        lambda store: api.routes(),
-    )
+@asynccontextmanager
+async def northbound(config: Config, controller: Controller, secrets: Secrets, api: v1.Api) -> AsyncIterator[None]:
+    """The HTTP server with all dialects, and RESTCONF's websockets beside it, while the context lasts.
+
+    This machine's own commands may always do without TLS.
+    """
     plaintext = (*(each.network for each in LOOPBACK), *config.plaintext_peers)
-    application = app(controller.store, secrets.credentials, dialects, plaintext)
-    return serve_http(application, config.northbound.host, config.northbound.port, secrets.northbound)
+    streams = restconf.Streams(controller.store)
+    host, tls = config.northbound.host, secrets.northbound
+    door = Plaintext(streams, plaintext)
+    async with serve_http(door, host, config.websocket_port, tls, websocket=restconf.Door) as (_, port):
+        dialects: Sequence[Callable[[Store], Sequence[BaseRoute]]] = (
+            neutron.routes,
+            admin.dialect(Views(controller)),
+            lambda store: api.routes(),
+            restconf.dialect(streams, port, str(config.bridge)),
+        )
+        application = app(controller.store, secrets.credentials, dialects, plaintext)
+        async with serve_http(application, host, config.northbound.port, tls):
+            yield
