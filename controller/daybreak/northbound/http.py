@@ -15,8 +15,10 @@ import traceback
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import structlog
@@ -48,6 +50,9 @@ MESSAGE_LIMIT = 4 << 10
 
 KEEP_ALIVE = 75
 """Seconds that an idle connection stays open: longer than clients keep theirs, or a write could meet a closing one."""
+
+GONE_SECONDS = 60
+"""Seconds after which a peer that acknowledges nothing counts as gone."""
 
 STOP_WITHIN = 5
 """Seconds that requests under way have to finish when the server stops."""
@@ -223,15 +228,63 @@ class BodyLimit:
         await self.app(scope, counted, send)
 
 
-class BoundedHeaders(HttpToolsProtocol):
-    """uvicorn's protocol, which itself would gather headers for as long as they come."""
+class Bounds(NamedTuple):
+    """What strangers can hold of the server: connections, and seconds that a request may take to arrive."""
+
+    connections: int = 4096
+    seconds: float = 120.0
+
+
+DEFAULT = Bounds()
+
+
+class BoundedRequests(HttpToolsProtocol):
+    """uvicorn's protocol, which itself would wait for requests, and gather headers, for as long as they come.
+
+    A connection too many is closed at once, so that those who are there can go on. One that says nothing, or its
+    request too slowly, is closed when its time is up.
+    """
 
     pending = 0
     in_headers = False
+    timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, *args: Any, bounds: Bounds, **others: Any) -> None:
+        super().__init__(*args, **others)
+        self.bounds = bounds
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.bounds.connections:
+            transport.abort()
+        else:
+            self.expect_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.request_arrived()
+        super().connection_lost(exc)
+
+    def expect_request(self) -> None:
+        if self.timer is None:
+            self.timer = self.loop.call_later(self.bounds.seconds, self.give_up)
+
+    def request_arrived(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+    def give_up(self) -> None:
+        if self in self.connections:  # else it has become a websocket
+            self.transport.abort()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.in_headers = True
+        self.expect_request()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self.request_arrived()
 
     def on_headers_complete(self) -> None:
         self.in_headers = False
@@ -255,6 +308,11 @@ def bind(host: str, port: int) -> socket.socket:
         raise CannotListen(f"can't listen on {place}: {reason}") from None
     # Every connection inherits it. Else an answer, which is written in two parts, waits 40 ms for the client's ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # Peers that are gone without a word, or read nothing, are let go: else they would hold a connection for hours.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, GONE_SECONDS // 2)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, GONE_SECONDS // 6)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_SECONDS * 1000)
     return listener
 
 
@@ -265,6 +323,7 @@ async def serve_http(
     port: int,
     tls: ssl.SSLContext | None = None,
     websocket: type[asyncio.Protocol] | None = None,
+    bounds: Bounds = DEFAULT,
 ) -> AsyncIterator[tuple[str, int]]:
     """Serve `app` on an address (or a name of this machine) while the context lasts, inside the running loop.
 
@@ -275,7 +334,7 @@ async def serve_http(
     listener = bind(host, port)
     config = uvicorn.Config(
         app,
-        http=BoundedHeaders,
+        http=cast(type[asyncio.Protocol], partial(BoundedRequests, bounds=bounds)),
         ws=websocket or "none",
         ws_max_size=MESSAGE_LIMIT,
         ws_per_message_deflate=False,
