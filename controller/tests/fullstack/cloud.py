@@ -255,4 +255,4 @@ def all_reach(machines: Iterable[Machine], timeout: float = DEADLINE) -> None:
 
 def assert_unreachable(one: Machine, other: Machine | str) -> None:
     """Not one of several pings is answered."""
-    assert one.ping(other, count=5, interval=0.05, timeout=0.3).received == 0
+    assert one.ping(other, count=4, interval=0.02, timeout=0.2).received == 0

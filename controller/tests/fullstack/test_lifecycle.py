@@ -133,7 +133,7 @@ def test_live_migration(cloud: Cloud, hosts: list[Hypervisor], bound: bool) -> N
     near, far = cloud.vm("near", "blue", h1, "10.0.0.2/24"), cloud.vm("far", "blue", h2, "10.0.0.3/24")
     there = cloud.vm("there", "blue", h3, "10.0.0.4/24")
     all_reach([moving, near, far, there])
-    pings = [near.pinging(moving), far.pinging(moving), moving.pinging(far)]
+    pings = [one.pinging(other, grace=0.3) for one, other in ((near, moving), (far, moving), (moving, far))]
     for ping in pings:
         ping.start()
     moving.move(h3)
