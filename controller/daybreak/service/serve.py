@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -32,6 +33,12 @@ log = structlog.get_logger(__name__)
 
 BACKLOG = 1024
 """Switches that may knock at the same time: all of a cloud come back at once when the controller restarts."""
+
+
+def allow_many_connections() -> None:
+    """Have as many open files as the system lets us have: most systems give out 1024 unless asked for more."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def peers(listener: Listener, config: Config) -> Networks:
@@ -68,6 +75,7 @@ async def serve(
     SIGHUP has `reread` give the configuration again, and takes users and certificates from it. Nobody is let in before
     everything stored is loaded and computed: a switch is never compared with half a model.
     """
+    allow_many_connections()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
