@@ -83,6 +83,7 @@ class Databases:
         return Wants(
             integration=self._integration,
             controller_targets=self._targets or ((target,) if target else ()),
+            manager=session.called_at,
             tunnels=self._tunnels,
             table_names=self._table_names,
             interfaces={name: self._interface(row.iface_id) for name, row in self._hosts.interfaces(host).items()},

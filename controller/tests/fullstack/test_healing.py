@@ -91,6 +91,15 @@ def test_vswitchd_killed(cloud: Cloud, hosts: list[Hypervisor], pair: Pair) -> N
     pair.heals("ovs-vswitchd's restart", time.monotonic())
 
 
+def test_a_database_calls_again_within_a_second(cloud: Cloud, hosts: list[Hypervisor]) -> None:
+    """Open vSwitch's own back-off grows to 8 s: a VM that was plugged meanwhile would wait as long."""
+    for host in hosts:
+        cloud.until(
+            "the manager's back-off is short",
+            lambda host=host: "1000" in host.ovs_vsctl("--columns=max_backoff", "list", "Manager"),
+        )
+
+
 def test_database_server_restarted(cloud: Cloud, hosts: list[Hypervisor], pair: Pair) -> None:
     """Nothing is lost, nobody is told DOWN, no switch is let go; and afterwards ports are made as ever."""
     since = len(cloud.log)

@@ -15,7 +15,7 @@ from daybreak.southbound.ovsdb.learn import bridge_mappings, bridge_named, inter
 from daybreak.southbound.ovsdb.names import DATAPATH_TYPE, INTEGRATION, OWNER, PHYSICAL_NETWORK, patch_ports
 from daybreak.wire.ovsdb import UUID, NamedUUID, Replica, Value
 from daybreak.wire.ovsdb.operations import Operation, comment, insert, mutate, update, wait
-from daybreak.wire.ovsdb.vswitch import Bridge, Controller, FlowTable, Interface, OpenVSwitch, Port, Row
+from daybreak.wire.ovsdb.vswitch import Bridge, Controller, FlowTable, Interface, Manager, OpenVSwitch, Port, Row
 
 PROTOCOL: Final = "OpenFlow13"
 CONTROLLER: Final[Mapping[str, Value]] = {"inactivity_probe": 10_000, "max_backoff": 1_000}
@@ -37,6 +37,8 @@ class Wants(msgspec.Struct, frozen=True, kw_only=True):
     integration: str = INTEGRATION
     controller_targets: tuple[str, ...] = ()
     """The integration bridge's controllers ("tcp:192.0.2.1:6653"). With none, those that are there stay."""
+    manager: str | None = None
+    """Where the switch's database calls us, ADDRESS:PORT; None where it doesn't."""
     tunnels: tuple[str, ...] = tuple(TUNNEL_PORTS)
     """Encapsulations, of those in TUNNEL_PORTS."""
     table_names: Mapping[int, str] = {}
@@ -74,6 +76,7 @@ def plan(replica: Replica, wants: Wants) -> Plan:
     else:
         bridge = _adjust(draft, root, bridge)
     _set_controllers(draft, bridge, wants.controller_targets)
+    _hasten_manager(draft, wants.manager)
     _probe_datapath(draft, root, bridge)
     ports = {bridge.name: _tunnel_ports(root, wants.tunnels)}
     for network, physical in sorted(bridge_mappings(root).items()):
@@ -209,6 +212,13 @@ def _set_controllers(draft: Draft, bridge: Bridge, targets: tuple[str, ...]) -> 
         # Else it follows the lowest MAC address of the ports, and each change of it costs the connection.
         other_config = {"datapath-id": bridge.datapath_id} | other_config
     draft.change(bridge, {"controller": tuple(wanted), "other_config": other_config})
+
+
+def _hasten_manager(draft: Draft, manager: str | None) -> None:
+    """The database calls again as soon as the bridge does; what happens to its ports is not seen before."""
+    for row in draft.replica.rows(Manager).values():
+        if row.target.partition(":")[2] == manager:
+            draft.change(row, {"max_backoff": CONTROLLER["max_backoff"]})
 
 
 def _probe_datapath(draft: Draft, root: OpenVSwitch, bridge: Bridge) -> None:

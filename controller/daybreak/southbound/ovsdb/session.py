@@ -67,6 +67,7 @@ class Session(asyncio.Protocol):
         self.replica = Replica()
         self.integration = integration
         self.remote_address: str | None = None
+        self.local_port: int | None = None
         self.local_address: str | None = None
         """Our address as this switch reaches it; None where a connection has no addresses (a Unix socket)."""
         self.is_synchronized = False
@@ -119,10 +120,19 @@ class Session(asyncio.Protocol):
 
     def target(self, port: int, method: str = "tcp") -> str | None:
         """Our address as this switch reaches it, written as a Controller's target: "tcp:192.0.2.1:6653"."""
+        place = self._place(port)
+        return None if place is None else f"{method}:{place}"
+
+    @property
+    def called_at(self) -> str | None:
+        """Our end of the connection as a Manager's target has it behind the method: "192.0.2.1:6640"."""
+        return None if self.local_port is None else self._place(self.local_port)
+
+    def _place(self, port: int) -> str | None:
         if self.local_address is None:
             return None
         host = f"[{self.local_address}]" if ":" in self.local_address else self.local_address
-        return f"{method}:{host}:{port}"
+        return f"{host}:{port}"
 
     def close(self, reason: str) -> None:
         """End the connection; `reason` is what the owner is told."""
@@ -136,7 +146,9 @@ class Session(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are transports, but not of asyncio's class
         self.remote_address = _address(transport.get_extra_info("peername"))
-        self.local_address = _address(transport.get_extra_info("sockname"))
+        name = transport.get_extra_info("sockname")
+        self.local_address = _address(name)
+        self.local_port = name[1] if self.local_address is not None else None
         if not _is_within(self.remote_address, self._allowed):
             log.warning("OVSDB connection refused: its address is outside of what is allowed", peer=self.remote_address)
             self.close("refused")

@@ -11,7 +11,7 @@ import msgspec
 from daybreak.wire.ovsdb.values import UUID, NamedUUID
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row; fields are columns, except for `uuid`, which is a name as long as the row is only planned."""
 
     table: ClassVar[str]
@@ -19,7 +19,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     uuid: UUID | NamedUUID
 
 
-class OpenVSwitch(Row, frozen=True, kw_only=True):
+class OpenVSwitch(Row, frozen=True, kw_only=True, gc=False):
     """The root: one row in each database."""
 
     table: ClassVar[str] = "Open_vSwitch"
@@ -31,7 +31,7 @@ class OpenVSwitch(Row, frozen=True, kw_only=True):
     ovs_version: str | None = None
 
 
-class Bridge(Row, frozen=True, kw_only=True):
+class Bridge(Row, frozen=True, kw_only=True, gc=False):
     table: ClassVar[str] = "Bridge"
 
     name: str = ""
@@ -46,7 +46,7 @@ class Bridge(Row, frozen=True, kw_only=True):
     protocols: tuple[str, ...] = ()
 
 
-class Port(Row, frozen=True, kw_only=True):
+class Port(Row, frozen=True, kw_only=True, gc=False):
     table: ClassVar[str] = "Port"
 
     name: str = ""
@@ -54,7 +54,7 @@ class Port(Row, frozen=True, kw_only=True):
     interfaces: tuple[UUID, ...] = ()
 
 
-class Interface(Row, frozen=True, kw_only=True):
+class Interface(Row, frozen=True, kw_only=True, gc=False):
     table: ClassVar[str] = "Interface"
 
     name: str = ""
@@ -69,7 +69,7 @@ class Interface(Row, frozen=True, kw_only=True):
     type: str = ""
 
 
-class Controller(Row, frozen=True, kw_only=True):
+class Controller(Row, frozen=True, kw_only=True, gc=False):
     table: ClassVar[str] = "Controller"
 
     target: str = ""
@@ -78,13 +78,20 @@ class Controller(Row, frozen=True, kw_only=True):
     max_backoff: int | None = None
 
 
-class Datapath(Row, frozen=True, kw_only=True):
+class Manager(Row, frozen=True, kw_only=True, gc=False):
+    table: ClassVar[str] = "Manager"
+
+    target: str = ""
+    max_backoff: int | None = None
+
+
+class Datapath(Row, frozen=True, kw_only=True, gc=False):
     table: ClassVar[str] = "Datapath"
 
     capabilities: dict[str, str] = {}
 
 
-class FlowTable(Row, frozen=True, kw_only=True):
+class FlowTable(Row, frozen=True, kw_only=True, gc=False):
     table: ClassVar[str] = "Flow_Table"
 
     external_ids: dict[str, str] = {}
@@ -93,5 +100,5 @@ class FlowTable(Row, frozen=True, kw_only=True):
 
 DATABASE: Final = "Open_vSwitch"
 TABLES: Final[Mapping[str, type[Row]]] = {
-    row.table: row for row in (OpenVSwitch, Bridge, Port, Interface, Controller, Datapath, FlowTable)
+    row.table: row for row in (OpenVSwitch, Bridge, Port, Interface, Controller, Manager, Datapath, FlowTable)
 }
