@@ -80,9 +80,10 @@ def concerned(subject: Subject, change: Change) -> Iterator[tuple[Key, bool]]:
 
 
 def events(stream: Stream, key: Key, existed: bool, entry: Entry | None) -> list[Mapping[str, Any]]:
-    """What leads from an entry that `existed` or not to how it is now; `entry` None: it is not there."""
-    if entry is None and not existed:
-        return []
+    """What leads from an entry that `existed` or not to how it is now; `entry` None: it is not there.
+
+    Nor may that be passed over where it did not exist before: the client may have read it in between.
+    """
     subject, operation = stream.subject, "deleted" if entry is None else "updated" if existed else "created"
     node = f"{subject.path}/neutron:{subject.element}" + "".join(
         f"[neutron:{name}='{value}']" for name, value in zip(subject.keys, key, strict=True)

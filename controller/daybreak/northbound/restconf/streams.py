@@ -11,6 +11,7 @@ import asyncio
 import logging
 import secrets
 import time
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import islice
@@ -51,7 +52,7 @@ TRY_AGAIN = 1013
 
 log = structlog.get_logger(__name__)
 quiet = logging.getLogger(__name__)
-quiet.setLevel(logging.WARNING)  # uvicorn logs whole addresses, and these are credentials
+quiet.setLevel(logging.CRITICAL)  # uvicorn logs whole addresses, which are credentials, and each refusal as an error
 
 
 def stream_name(stream: Stream) -> str:
@@ -138,6 +139,10 @@ class Streams:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+        except Exception as error:
+            # Its text may quote what was told, so its class and its place have to do.
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            log.error("stream_failed", error=type(error).__name__, place=f"{where.filename}:{where.lineno}")
         finally:
             self._open -= 1
             unsubscribe()
@@ -151,11 +156,10 @@ class Streams:
         while len(backlog) <= BACKLOG:
             taken = await backlog.take()
             told = [each for key, existed in taken.items() for each in self._events(backlog.stream, key, existed)]
-            if told:
-                try:
-                    await websocket.send_text(frame(told, datetime.now(UTC)))
-                except (WebSocketDisconnect, RuntimeError):  # uvicorn's word for a connection that it closed itself
-                    return
+            try:
+                await websocket.send_text(frame(told, datetime.now(UTC)))
+            except (WebSocketDisconnect, RuntimeError):  # uvicorn's word for a connection that it closed itself
+                return
         await websocket.close(TRY_AGAIN, "too far behind: read everything and come back")
 
     def _events(self, stream: Stream, key: Key, existed: bool) -> list[Mapping[str, Any]]:

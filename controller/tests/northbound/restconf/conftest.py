@@ -1,6 +1,7 @@
 """A controller's RESTCONF and its websockets on loopback ports, in front of a store that tests write to."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -31,15 +32,22 @@ class Served(NamedTuple):
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Served]:
+async def serving(tls: ssl.SSLContext | None = None, believed: ssl.SSLContext | None = None) -> AsyncIterator[Served]:
+    """With a TLS context of the servers', and one of clients that believe them; without, in plain."""
     store = MemoryStore(KINDS)
     streams = restconf.Streams(store)
-    async with serve_http(streams, "127.0.0.1", 0, websocket=restconf.Door) as (_, websockets):
+    async with serve_http(streams, "127.0.0.1", 0, tls, websocket=restconf.Door) as (_, websockets):
         application = app(store, CREDENTIALS, [restconf.dialect(streams, websockets, "br-int")])
-        async with serve_http(application, "127.0.0.1", 0) as (host, port):
-            url = f"http://{host}:{port}"
-            async with httpx2.AsyncClient(base_url=url, auth=("admin", "admin"), timeout=60) as client:
-                yield Served(store, client, websockets)
+        async with (
+            serve_http(application, "127.0.0.1", 0, tls) as (host, port),
+            httpx2.AsyncClient(
+                base_url=f"{'https' if tls else 'http'}://{host}:{port}",
+                auth=("admin", "admin"),
+                timeout=60,
+                verify=believed or True,
+            ) as client,
+        ):
+            yield Served(store, client, websockets)
 
 
 @pytest.fixture

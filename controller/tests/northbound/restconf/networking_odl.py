@@ -43,7 +43,8 @@ async def listen(http: httpx2.AsyncClient, path: str = PORTS, leaves_only: bool 
 
 
 async def next_frame(connection: ClientConnection) -> Any:
-    return json.loads(await asyncio.wait_for(connection.recv(), DEADLINE))
+    async with asyncio.timeout(DEADLINE):  # wait_for of Python 3.11 may swallow that it was cancelled
+        return json.loads(await connection.recv())
 
 
 def events_of(frame: Any) -> list[Event]:

@@ -3,9 +3,12 @@
 import asyncio
 import logging
 import socket
+import ssl
+import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -104,18 +107,31 @@ async def test_what_changes_before_the_client_reads_on_is_told_once_and_as_it_is
     assert await backlog.take() == {("p1",): True}
 
 
-async def test_a_port_that_came_and_went_unheard_was_never_there(served: Any) -> None:
+async def test_a_port_that_came_and_went_unheard_is_gone_for_those_who_have_read_it(served: Any) -> None:
     connection = await listen(served.client)
-    await asyncio.gather(
-        served.store.commit(status("p1", True)),
-        served.store.commit(Transaction((), ((PortStatus, "p1"),))),
-        served.store.commit(status("p2", True)),
-    )
-    heard = [path for _, path, _ in events_of(await next_frame(connection))]
-    if extract_field(heard[0], "neutron:uuid") == "p1":  # the server was quick enough to tell of it
-        heard = [path for _, path, _ in events_of(await next_frame(connection))]
+    came = served.store.commit(status("p1", True))
+    gone = served.store.commit(Transaction((), ((PortStatus, "p1"),)))
+    await asyncio.gather(came, gone)
+    heard = events_of(await next_frame(connection))
+    while heard[-1][0] != "deleted":
+        heard = events_of(await next_frame(connection))
     await connection.close()
-    assert "p2" in {extract_field(path, "neutron:uuid") for path in heard}
+    assert {extract_field(path, "neutron:uuid") for _, path, _ in heard} == {"p1"}
+
+
+async def test_what_nobody_expected_ends_the_stream_and_is_logged(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise KeyError("secret")
+
+    monkeypatch.setattr(streams, "events", fail)
+    with capture_logs() as logs:
+        connection = await listen(served.client)
+        await served.store.commit(status("p1", True))
+        with pytest.raises(websockets.ConnectionClosedError):
+            await asyncio.wait_for(connection.recv(), DEADLINE)
+        await until(lambda: len(logs) == 3)
+    assert (logs[1]["event"], logs[1]["error"]) == ("stream_failed", "KeyError")
+    assert "secret" not in str(logs)
 
 
 async def test_many_rows_come_in_frames_that_a_client_can_digest(served: Any) -> None:
@@ -199,6 +215,23 @@ async def test_a_browser_is_told_what_is_here(served: Any) -> None:
     async with httpx2.AsyncClient() as browser:
         answer = await browser.get(f"http://127.0.0.1:{served.websockets}/")
     assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
+
+
+async def test_over_tls(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run([*make.split(), *files], check=True, capture_output=True)  # noqa: ASYNC221
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate, key)
+    believed = ssl.create_default_context(cafile=str(certificate))
+    async with serving(server, believed) as served:
+        url = await locate(served.client, PORTS, True)
+        assert url.startswith(f"wss://127.0.0.1:{served.websockets}/")
+        connection = await connect(url, ssl=believed)
+        await served.store.commit(status("p1", True))
+        assert len(events_of(await next_frame(connection))) == 2
+        await connection.close()
 
 
 async def test_peers_that_need_tls_are_refused_without() -> None:
