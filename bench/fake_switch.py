@@ -23,6 +23,7 @@ from daybreak.wire.openflow.messages_experimenter import BundleControl, BundleSt
 from daybreak.wire.openflow.messages_header import ONF, Type, frame
 from daybreak.wire.openflow.messages_multipart import Kind, Multipart
 from daybreak.wire.ovsdb.framing import Framer as JsonFramer
+from daybreak.wire.ovsdb.vswitch import TABLES
 
 PART: Final = 60_000
 """Bytes of a part of a dump, at most."""
@@ -64,10 +65,7 @@ class Database:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.tables: dict[str, Rows] = {
-            table: {}
-            for table in ("Open_vSwitch", "Bridge", "Port", "Interface", "Controller", "Datapath", "Flow_Table")
-        }
+        self.tables: dict[str, Rows] = {table: {} for table in TABLES}
         self.connection: DatabaseConnection | None = None
         self._numbers = count(1)
         self._ofports = count(1)

@@ -36,7 +36,7 @@ from daybreak.store.sqlite import SqliteStore
 NEUTRON = "/controller/nb/v2/neutron/ports"
 PER_NETWORK = 10
 TICKS, PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
-PAUSE = 0.02
+PAUSE = 0.01
 DEADLINE = 300.0
 
 
@@ -74,7 +74,7 @@ def write(address: str) -> None:
     """Create and delete a port over and over, until a line comes; print how long each call took, in seconds."""
     host, _, port = address.rpartition(":")
     connection = HTTPConnection(host, int(port))
-    times = []
+    times: list[float] = []
     body = port_body(1, 1)
     while not select.select([sys.stdin], [], [], PAUSE)[0]:
         for method, path, content in (("POST", NEUTRON, {"port": body}), ("DELETE", f"{NEUTRON}/{body['id']}", None)):
@@ -84,6 +84,7 @@ def write(address: str) -> None:
             response.read()
             assert response.status < 300, response.status
             times.append(time.perf_counter() - began)
+    del times[0]  # with this one the password was hashed
     print(msgspec.json.encode(times).decode())
 
 

@@ -27,6 +27,11 @@ KINDS: tuple[type[Record], ...] = (Settings, *INTENTS, Origin, Fence, Host, Inte
 """The kinds of records that are kept; the pools of the features add theirs."""
 
 
+THRESHOLDS = (50_000, 20, 50)
+"""Of the garbage collector: what a thousand switches say at once would have it look through everything, again and
+again, while nobody is served. Little here is in cycles: the most is freed at once by counting references."""
+
+
 class Controller:
     """Everything but the listeners and front ends. `start` computes what is stored; then anybody may connect."""
 
@@ -63,6 +68,7 @@ class Controller:
     def start(self) -> None:
         """Compute everything from the store, then follow it. Blocks: nobody is connected yet."""
         self.engine.apply(self.store.revision, self._stored(self.store_kinds()))
+        gc.set_threshold(*THRESHOLDS)
         gc.collect()
         gc.freeze()
         self.store.subscribe(self.compute.committed)

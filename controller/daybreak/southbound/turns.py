@@ -46,9 +46,13 @@ class Rounds:
 
 
 class Turns:
-    """At most `number` at the same time; a turn that lasts longer than `seconds` no longer keeps others waiting."""
+    """At most `number` at the same time; a turn that lasts longer than `seconds` no longer keeps others waiting.
+
+    `work` is for what needs the processor and not the switch: whoever has it lets the event loop go round in between.
+    """
 
     def __init__(self, number: int, seconds: float) -> None:
+        self.work = asyncio.Lock()
         self._free = asyncio.Semaphore(number)
         self._seconds = seconds
 

@@ -160,10 +160,12 @@ class Applier:
         self._resync = False
         revision = self.offered
         async with self._turns.turn():
-            actual = await self._dump()
-            await self._desired.settled()
-            table, self._pending = self._table(), {}
-            found = difference(table, actual)
+            dump = await self.switch.dump_flows_raw()
+            async with self._turns.work:
+                actual = await decode(dump)
+                await self._desired.settled()
+                table, self._pending = self._table(), {}
+                found = difference(table, actual)
         if found and self.synced:
             self._report(Drift(self._now(), len(found.missing), len(found.altered), len(found.foreign)))
         if any(actual):
@@ -179,18 +181,9 @@ class Applier:
 
     async def differences(self) -> Difference:
         """What differs now; changes nothing. Flows that are under way may show up."""
-        actual = await self._dump()
+        actual = await decode(await self.switch.dump_flows_raw())
         await self._desired.settled()
         return difference(self._table(), actual)
-
-    async def _dump(self) -> list[dict[bytes, bytes]]:
-        """The switch's table, in parts; decoded in slices, so that a large one does not hold up the others."""
-        actual = []
-        for number, part in enumerate(await self.switch.dump_flows_raw(), 1):
-            actual.append(stats_entries(part))
-            if number % PARTS_A_SLICE == 0:
-                await asyncio.sleep(0)
-        return actual
 
     def _table(self) -> dict[bytes, bytes]:
         """What the switch should have, less what it refused."""
@@ -246,3 +239,13 @@ class Applier:
             if cookie in changed or not flows:
                 del self.quarantine[cookie]
                 self._pending.update(flows)
+
+
+async def decode(dump: list[bytes]) -> list[dict[bytes, bytes]]:
+    """A switch's table, in parts; decoded in slices, so that a large one does not hold up the others."""
+    actual = []
+    for number, part in enumerate(dump, 1):
+        actual.append(stats_entries(part))
+        if number % PARTS_A_SLICE == 0:
+            await asyncio.sleep(0)
+    return actual
