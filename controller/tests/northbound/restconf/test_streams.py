@@ -56,15 +56,19 @@ def status(port: str, active: bool) -> Transaction:
 
 # -- nothing is missed ------------------------------------------------------------------------------------------------
 
-PORT_IDS = st.sampled_from([f"60000000-0000-4000-8000-00000000000{number}" for number in range(5)])
+KNOWN = [f"60000000-0000-4000-8000-00000000000{number}" for number in range(5)]
+PORT_IDS = st.sampled_from(KNOWN)
 STEPS = st.one_of(
     st.tuples(st.just("status"), PORT_IDS, st.booleans()),
     st.tuples(st.just("delete"), PORT_IDS, st.none()),
+    st.tuples(st.just("all"), st.none(), st.booleans()),
     st.tuples(st.just("cut"), st.none(), st.none()),
     st.tuples(st.just("wait"), st.integers(0, 9), st.none()),
+    st.tuples(st.just("hear"), st.none(), st.none()),
 )
 Step = tuple[str, Any, Any]
-"""What happens, to which port, and whether that is active; or how many milliseconds nothing happens."""
+"""What happens, to which port (or to all at once), and whether that is active; or for how many ms nothing happens, or
+that nothing does until all was heard."""
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -77,19 +81,27 @@ def test_a_client_that_comes_and_goes_sees_the_last_state_of_each_port(standing:
 async def come_and_go(served: Served, steps: list[Step]) -> None:
     watcher = PortWatcher(served.client)
     following = asyncio.create_task(watcher.follow())
+
+    def heard() -> bool:
+        rows = served.store.rows(PortStatus).values()
+        truth = {row.port_id: "ACTIVE" if row.active else "DOWN" for row in rows}
+        return watcher.seen == truth or following.done()
+
     for step, what, active in steps:
         if step == "status":
             await served.store.commit(status(what, active))
+        elif step == "all":
+            await served.store.commit(Transaction(tuple(PortStatus(port, active) for port in KNOWN)))
         elif step == "delete":
             await served.store.commit(Transaction((), ((PortStatus, what),)))
         elif step == "cut":
             watcher.cut.set()
-        else:
+        elif step == "wait":
             await asyncio.sleep(what / 1000)
-    rows = served.store.rows(PortStatus).values()
-    truth = {row.port_id: "ACTIVE" if row.active else "DOWN" for row in rows}
-    await until(lambda: watcher.seen == truth or following.done())
-    assert watcher.seen == truth
+        else:
+            await until(heard)
+    await until(heard)
+    assert not following.done(), following.exception()
     following.cancel()
     with suppress(asyncio.CancelledError):
         await following
