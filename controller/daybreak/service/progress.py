@@ -96,11 +96,11 @@ class Progresses:
         return found
 
     def _wave(self, committed: Committed, wave: Wave) -> None:
-        if not self._watches:
-            return
-        touched = self._touched(wave)
-        for watch in self._watches:
-            watch.note(wave.revision, touched)
+        curious = [watch for watch in self._watches if watch.wants(wave.revision)]
+        if curious:
+            touched = self._touched(wave)
+            for watch in curious:
+                watch.note(wave.revision, touched)
 
     def _touched(self, wave: Wave) -> Touched:
         found = Touched(set(wave.facts.get(SUBSCRIPTIONS, ())), set())
@@ -122,7 +122,12 @@ class Watch:
     def __init__(self, progresses: Progresses) -> None:
         self._progresses = progresses
         self._touched: dict[int, Touched] = {}
+        self._revision: int | None = None
         self._waiting: Callable[[str], None] | None = None
+
+    def wants(self, revision: int) -> bool:
+        """Whether this revision may be the one that will be asked for."""
+        return self._revision in (None, revision)
 
     def note(self, revision: int, touched: Touched) -> None:
         """A revision was computed."""
@@ -139,6 +144,7 @@ class Watch:
     async def applied(
         self, revision: int, unchanged: Iterable[tuple[type[Record], str]], seconds: float
     ) -> tuple[str, ...]:
+        self._revision = revision
         outcome: dict[str, bool | None] = dict.fromkeys(self._progresses.connected(), True)
         try:
             async with asyncio.timeout(seconds):

@@ -100,6 +100,11 @@ class Digests:
         self._get = get
         self._buckets: dict[tuple[str, Client], dict[str, Bucket]] = defaultdict(dict)
 
+    def load(self, kind: type[Record], ids: Iterable[str]) -> None:
+        """Take in objects that are there."""
+        for id in ids:
+            self._put_in(kind.kind, id, self._stand(kind, id))
+
     def follow(self, changes: Iterable[Change]) -> None:
         """Objects or their origins changed, and `get` gives what they have become."""
         before = {(kind, key): old for kind, key, old, _ in changes}

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from daybreak.model import Change, Record
+from daybreak.model import Record
 from daybreak.model.origin import Origin
 from daybreak.northbound.v1.digests import Digests
 from daybreak.northbound.v1.ordering import Keys
@@ -18,8 +18,7 @@ class Index:
         self.keys = {kind: Keys(store.rows(kind)) for kind in (*kinds, *shown)}
         self.tombstones = Tombstones(store.rows(Origin).values())
         for kind in kinds:
-            for key, record in store.rows(kind).items():
-                self.digests.follow((Change(kind, key, None, record),))
+            self.digests.load(kind, store.rows(kind))
         store.subscribe(self._follow)
 
     def _follow(self, committed: Committed) -> None:

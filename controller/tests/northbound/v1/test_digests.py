@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daybreak.model import Change, Network, Port, Record, Transaction
+from daybreak.model import Network, Port, Record, Transaction
 from daybreak.model.origin import Origin
 from daybreak.northbound.v1.digests import Digests
 from daybreak.northbound.v1.tombstones import Tombstones
@@ -160,7 +160,7 @@ async def test_digests_that_are_kept_up_are_those_of_all_rows(steps: list[Any]) 
                 delete.append((Origin, f"network/{id}"))
         await store.commit(Transaction(tuple(put), tuple(delete)))
         afresh = Digests(KINDS_HERE, store.get)
-        afresh.follow([Change(Network, key, None, record) for key, record in store.rows(Network).items()])
+        afresh.load(Network, store.rows(Network))
         assert digests.collections() == afresh.collections()
 
 
