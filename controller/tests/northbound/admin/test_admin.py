@@ -75,9 +75,7 @@ async def test_what_is_not_there_is_a_404_and_what_is_there_twice_a_300(client: 
         ("check?deep=yes", "Expected true or false, not yes"),
     ],
 )
-async def test_a_wrong_question_is_a_400_that_says_so(
-    client: httpx2.AsyncClient, query: str, text: str
-) -> None:
+async def test_a_wrong_question_is_a_400_that_says_so(client: httpx2.AsyncClient, query: str, text: str) -> None:
     answer = await client.get(f"/daybreak/admin/v1/{query}")
     assert (answer.status_code, answer.text) == (400, text)
 
