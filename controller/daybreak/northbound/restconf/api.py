@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -145,9 +146,8 @@ def read_input(body: bytes) -> dict[str, Any]:
 
 async def whole(parts: Iterable[bytes]) -> bytes:
     """All parts together; between slices of them others get their turn."""
-    written = []
-    for number, part in enumerate(parts, 1):
-        written.append(part)
-        if number % SLICE == 0:
-            await asyncio.sleep(0)
-    return b"".join(written)
+    rest, slices = iter(parts), []
+    while part := b"".join(islice(rest, SLICE)):
+        slices.append(part)
+        await asyncio.sleep(0)
+    return b"".join(slices)
