@@ -67,8 +67,8 @@ class Controller:
 
     def start(self) -> None:
         """Compute everything from the store, then follow it. Blocks: nobody is connected yet."""
-        self.engine.apply(self.store.revision, self._stored(self.store_kinds()))
         gc.set_threshold(*THRESHOLDS)
+        self.engine.apply(self.store.revision, self._stored(self.store_kinds()))
         gc.collect()
         gc.freeze()
         self.store.subscribe(self.compute.committed)
