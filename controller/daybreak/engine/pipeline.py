@@ -12,12 +12,13 @@ import enum
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from struct import Struct
 from types import ModuleType
 from typing import Any, NamedTuple, cast
 
 from daybreak.engine.rule import Relation, Rule
 from daybreak.model import Pool
-from daybreak.wire.openflow.actions import Goto, Load, Resubmit
+from daybreak.wire.openflow.actions import Goto, Load, Resubmit, encode_actions
 from daybreak.wire.openflow.fields import FIELDS, BitField, Field
 from daybreak.wire.openflow.flow import Condition
 from daybreak.wire.openflow.layout import Variable
@@ -162,6 +163,9 @@ def fitting(flow: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
     return flow
 
 
+APPLY = Struct("!HH4x")
+"""The head of an apply-actions instruction: type 4 and length (OpenFlow 1.3.5, section 7.2.4)."""
+
 METADATA_BITS = 64
 REGISTERS = 16
 
@@ -199,6 +203,8 @@ class Pipeline:
         self.rules = tuple(rule for feature in features for rule in feature.rules)
         self.pools = tuple(dict.fromkeys(pool for feature in features for pool in feature.pools))
         self.shapes = tuple(dict.fromkeys(shape for feature in features for shape in feature.shapes))
+        self._loads: dict[Any, bytes] = {}
+        self._actions: dict[Any, bytes] = {}
         self.encoders: dict[Shape, Callable[..., tuple[bytes, bytes]]] = {s: self._encoder(s) for s in self.shapes}
 
     def number(self, target: Table | Stage) -> int:
@@ -214,10 +220,35 @@ class Pipeline:
         for action in actions:
             if isinstance(action, Goto) and action.table <= table:
                 raise ValueError(f"{shape.name}: goto {action.table} is not forward of table {table}")
+        if len(actions) == 1 and isinstance(actions[0], Variable) and actions[0].name == shape.variables[-1]:
+            return self._listing(compile_shape(shape.variables[:-1], table, shape.priority, match, ()))
         encode = compile_shape(shape.variables, table, shape.priority, match, actions)
-        if not any(isinstance(action, Variable) for action in shape.actions):
+        if not any(isinstance(action, Variable) for action in actions):
             return encode
         return lambda *values: fitting(encode(*[self.resolve(value) for value in values]))
+
+    def _listing(self, encode: Callable[..., tuple[bytes, bytes]]) -> Callable[..., tuple[bytes, bytes]]:
+        """The encoder of flows whose actions are but a list that the rule gives: one copy for each receiver."""
+
+        def encode_listing(*values: Any) -> tuple[bytes, bytes]:
+            actions = b"".join([self._action(action) for action in values[-1]])
+            return fitting((encode(*values[:-1])[0], APPLY.pack(4, APPLY.size + len(actions)) + actions))
+
+        return encode_listing
+
+    def _action(self, action: Any) -> bytes:
+        """An action's bytes. Loads of the same register differ in their last eight bytes, and lists are full of them."""
+        if type(action) is Load:
+            head = self._loads.get(action.target)
+            if head is None:
+                head = self._loads[action.target] = encode_actions((self.resolve(Load(action.target, 0)),))[:-8]
+            return head + action.value.to_bytes(8, "big")
+        known = self._actions.get(action)
+        if known is None:
+            known = encode_actions((self.resolve(action),))
+            if type(action) is Resubmit:
+                self._actions[action] = known
+        return known
 
     def _condition(self, field: Any, value: Any, mask: int | None = None) -> Condition:
         return Condition(self.resolve(field), value, mask)
