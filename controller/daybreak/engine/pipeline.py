@@ -237,7 +237,7 @@ class Pipeline:
         return encode_listing
 
     def _action(self, action: Any) -> bytes:
-        """An action's bytes. Loads of the same register differ in their last eight bytes, and lists are full of them."""
+        """An action's bytes. Loads of one register differ in their last eight bytes; lists are full of them."""
         if type(action) is Load:
             head = self._loads.get(action.target)
             if head is None:
