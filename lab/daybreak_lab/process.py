@@ -6,6 +6,7 @@ given to another program meanwhile is never signalled.
 """
 
 import os
+import select
 import signal
 import subprocess
 import time
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 
 Answer = TypeVar("Answer")
+ENDING = 10.0
+"""Seconds that a killed process may take to be gone."""
 MARK = "DAYBREAK_LAB"
 
 
@@ -104,7 +107,9 @@ def end(pid: int, directory: Path, namespaces: set[int], how: signal.Signals = s
     try:
         if belongs(pid, directory, namespaces):
             signal.pidfd_send_signal(handle, how)
-            wait_for(f"the end of process {pid}", lambda: started_at(pid) is None)
+            # Readable once all its threads are gone; before that a killed switch still holds the lock on its pid file.
+            if not select.select([handle], [], [], ENDING)[0]:
+                raise LabError(f"process {pid} does not end")
     except ProcessLookupError:
         return
     finally:
