@@ -119,6 +119,7 @@ class Engine:
                 self._wakes[source].append(dirty)
             if rule.root is None:
                 dirty[ALWAYS] = None
+        self._runners = [self._runner(rule) for rule in self.rules]
         self._changed_flows: dict[Topic, set[bytes]] = defaultdict(set)
         self._changed_facts: dict[Relation, set[str]] = defaultdict(set)
 
@@ -169,7 +170,7 @@ class Engine:
         for rule, dirty in zip(self.rules, self._dirty, strict=True):
             if not dirty:
                 continue
-            run = self._runner(rule)
+            run = self._runners[rule.rank]
             pause = self.runs + SLICE
             for key in list(dirty):
                 run(key)
