@@ -305,6 +305,10 @@ class Engine:
 
     def _exchange(self, memo: Memo, facts: tuple[Any, ...]) -> None:
         """Take back the contributions of before and make those of now."""
+        if not memo.facts and len(facts) == 3:
+            memo.facts = facts
+            self._contribute(*facts)
+            return
         before, after = triples(memo.facts), triples(facts)
         memo.facts = facts
         for relation, key, value in before - after:

@@ -68,7 +68,9 @@ class Controller:
     def start(self) -> None:
         """Compute everything from the store, then follow it. Blocks: nobody is connected yet."""
         gc.set_threshold(*THRESHOLDS)
+        gc.disable()  # all that is made now stays: looking through it again and again would find nothing
         self.engine.apply(self.store.revision, self._stored(self.store_kinds()))
+        gc.enable()
         gc.collect()
         gc.freeze()
         self.store.subscribe(self.compute.committed)
