@@ -1,11 +1,13 @@
 """io: a hypervisor and a physical network: each a network namespace with an Open vSwitch of its own."""
 
 from collections.abc import Mapping
+from functools import cache
 from ipaddress import IPv4Address
 
 from daybreak_lab.link import Link
 from daybreak_lab.namespace import Namespace
 from daybreak_lab.openvswitch import OpenVSwitch
+from daybreak_lab.process import run
 
 PHYSICAL_BRIDGE = "br-phy"
 PREFIX = 16
@@ -71,6 +73,7 @@ class Hypervisor:
             "other_config": {"local_ip": str(self.underlay_address), **other_config},
         }
         settings = [f'{column}:{key}="{value}"' for column, pairs in columns.items() for key, value in pairs.items()]
+        settings.append(f"ovs_version={version()}")
         self.ovs.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".", *settings)
         self.ovs.start_switch()
         # Not the address of the cable's end, which the bridge would take: else the kernel answers for both.
@@ -148,6 +151,12 @@ class Hypervisor:
         self.namespace.ip(
             f"address replace {self.underlay_address}/{PREFIX} dev {PHYSICAL_BRIDGE}", f"link set {PHYSICAL_BRIDGE} up"
         )
+
+
+@cache
+def version() -> str:
+    """What Open vSwitch is installed, as its own start script writes it into the database."""
+    return run("ovs-vswitchd", "--version").stdout.split("\n", 1)[0].split()[-1]
 
 
 def silence(namespace: Namespace) -> None:
