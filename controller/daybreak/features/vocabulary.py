@@ -71,6 +71,9 @@ TARGET = Register("target", 24, "key of the port that the packet is for")
 
 FROM_VM, FROM_TUNNEL, FROM_PHYSICAL = 0, 1, 2
 
+MULTICAST = 1 << 40
+"""The bit of a MAC that says that it is a group's; broadcast has it too."""
+
 # -- tables -----------------------------------------------------------------------------------------------------------
 
 CLASSIFY = Table("CLASSIFY", Stage.CLASSIFY, "which port or tunnel a packet came from, and so which network it is in")

@@ -218,8 +218,7 @@ class Check:
         """What somebody else did to switches that are connected, and was undone."""
         for host, applier in sorted(self._controller.switches.appliers.items()):
             for drift in applier.drifts:
-                counts = {"missing": drift.missing, "altered": drift.altered, "foreign": drift.foreign}
-                parts = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
+                parts = ", ".join(f"{number} {word}" for word, number in drift.counts.items() if number)
                 when = datetime.fromtimestamp(drift.at, UTC).isoformat(" ", "seconds")
                 text = f"host {host}: somebody else changed its flows, which was put right at {when} ({parts})"
                 yield Finding(kind="drift", host=host, text=text)

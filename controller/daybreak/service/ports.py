@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from daybreak.engine.engine import Wave
 from daybreak.features.vocabulary import FACTS, PLACED, Place
@@ -103,22 +104,27 @@ class Ports:
             await self._wake.wait()
             self._wake.clear()
             while self._dirty:
-                ports = [key for key, _ in zip(list(self._dirty), range(BATCH), strict=False)]
+                ports = list(islice(self._dirty, BATCH))
                 for port in ports:
                     del self._dirty[port]
-                put: list[Record] = []
-                delete: list[tuple[type[Record], str]] = []
-                for port in ports:
-                    for kind, record in self._truth(port):
-                        if record is None:
-                            if self._store.get(kind, port) is not None:
-                                delete.append((kind, port))
-                        elif self._store.get(kind, port) != record:
-                            put.append(record)
-                if put or delete:
-                    await self._store.commit(Transaction(tuple(put), tuple(delete)))
+                news = self._news(ports)
+                if news.put or news.delete:
+                    await self._store.commit(news)
                 else:
                     await asyncio.sleep(0)
+
+    def _news(self, ports: Sequence[str]) -> Transaction:
+        """What is true of these ports and does not stand in the store."""
+        put: list[Record] = []
+        delete: list[tuple[type[Record], str]] = []
+        for port in ports:
+            for kind, record in self._truth(port):
+                stored = self._store.get(kind, port)
+                if record is None and stored is not None:
+                    delete.append((kind, port))
+                elif record is not None and stored != record:
+                    put.append(record)
+        return Transaction(tuple(put), tuple(delete))
 
     def _truth(self, port_id: str) -> Iterator[tuple[type[Record], Record | None]]:
         """What should stand in the store for a port; nothing for a port of which we can't tell yet."""

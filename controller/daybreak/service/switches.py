@@ -64,7 +64,7 @@ class Table:
 
 
 class Switches:
-    """All switches that are connected, by host. `applied` listeners hear of each confirmation with the host's name."""
+    """All switches that are connected, by host. Listeners hear of confirmations and losses, with the host's name."""
 
     def __init__(
         self, compute: Compute, *, reconcile_seconds: float = 60.0, linger_seconds: float = LINGER_SECONDS
@@ -168,14 +168,16 @@ class Switches:
 
         What goes comes first: a flow may have moved from one topic of a host to another.
         """
-        for topic, keys in wave.flows.items():
-            gone = dict.fromkeys(key for key in keys if key not in topic.flows)
-            for host in self._subscribers.get(topic.name, ()) if gone else ():
-                self._offer(host, gone)
-        for topic, keys in wave.flows.items():
-            there: dict[bytes, bytes | None] = {key: topic.flows[key] for key in keys if key in topic.flows}
-            for host in self._subscribers.get(topic.name, ()) if there else ():
-                self._offer(host, there)
+        connected = self.appliers.keys()
+        concerned = [
+            (topic.flows, keys, hosts)
+            for topic, keys in wave.flows.items()
+            if (hosts := connected & self._subscribers.get(topic.name, set()))
+        ]
+        for flows, keys, hosts in concerned:
+            self._offer_all(hosts, dict.fromkeys(keys - flows.keys()))
+        for flows, keys, hosts in concerned:
+            self._offer_all(hosts, {key: flows[key] for key in keys & flows.keys()})
         for host in wave.facts.get(SUBSCRIPTIONS, ()):
             self._subscribe(host, set(self.compute.engine.values(SUBSCRIPTIONS, host)))
         self.name_hosts(change.new or change.old for change in committed.changes if change.kind is Host)
@@ -212,6 +214,10 @@ class Switches:
         for host in list(engine.relations[SUBSCRIPTIONS]):
             self._subscribe(host, set(engine.values(SUBSCRIPTIONS, host)))
         self.name_hosts(engine.records[Host].values())
+
+    def _offer_all(self, hosts: Iterable[str], changes: dict[bytes, bytes | None]) -> None:
+        for host in hosts if changes else ():
+            self._offer(host, changes)
 
     def _offer(self, host: str, changes: dict[bytes, bytes | None]) -> None:
         applier = self.appliers.get(host)

@@ -25,6 +25,7 @@ from daybreak.features.vocabulary import (
     LOCAL,
     LOCAL_PORTS,
     LOCAL_SHARED_MACS,
+    MULTICAST,
     NETWORK_MTU,
     ORIGIN,
     PHYSICAL_OUT,
@@ -66,7 +67,6 @@ VNI_HIGH = (1 << 24) - 1
 VNI_ALLOCATED_LOW = 1 << 20
 """VNIs that Daybreak chooses begin here, out of the way of those that people choose."""
 
-MULTICAST = 1 << 40
 FLOOD_CHUNK = 400
 """Hosts or ports in one flood flow: an OpenFlow message ends at 64 KB, which is some 1,000 entries."""
 

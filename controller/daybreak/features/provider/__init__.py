@@ -18,6 +18,7 @@ from daybreak.features.vocabulary import (
     FROM_VM,
     LOCAL,
     LOCAL_PORTS,
+    MULTICAST,
     ORIGIN,
     PHYSICAL_OUT,
     SWITCH,
@@ -33,7 +34,6 @@ from daybreak.wire.openflow.actions import PopVlan, PushVlan, SetField
 from daybreak.wire.openflow.fields import FIELDS
 from daybreak.wire.openflow.layout import Var
 
-MULTICAST = 1 << 40
 VLAN_PRESENT = 0x1000
 """The bit of vlan_vid that says that there is a tag at all (OpenFlow 1.3.5, section 7.2.3.8)."""
 

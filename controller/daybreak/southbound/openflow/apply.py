@@ -54,6 +54,11 @@ class Drift(NamedTuple):
     altered: int
     foreign: int
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many flows, in the words of people."""
+        return {"missing": self.missing, "altered": self.altered, "foreign": self.foreign}
+
 
 class Desired(Protocol):
     """What a switch should have, as its owner knows it."""
@@ -195,8 +200,7 @@ class Applier:
 
     def _report(self, drift: Drift) -> None:
         self.drifts = [*self.drifts[-99:], drift]
-        counts = {"missing": drift.missing, "altered": drift.altered, "foreign": drift.foreign}
-        log.warning("drift", dpid=f"{self.switch.dpid:016x}", **counts)
+        log.warning("drift", dpid=f"{self.switch.dpid:016x}", **drift.counts)
 
     async def _fill(self, flows: Mapping[bytes, bytes]) -> None:
         """Fill an empty table: plain flow-mods are faster than a bundle, and there is no half-old, half-new to fear."""
