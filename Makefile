@@ -1,16 +1,19 @@
 # Every target sets up what it needs. Root is needed by demo, test and bench, for network namespaces.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench constraints clean
+.PHONY: help setup setup-neutron demo test check bench constraints clean
 
 BIN := .venv/bin
 AS_ROOT := packaging/setup/as-root
 
 help: ## Show what there is (this list)
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing: Debian packages, and Python packages into .venv
 	@packaging/setup/setup
+
+setup-neutron: ## The same for what concerns Neutron: databases, and Neutron itself into .venv-neutron
+	@packaging/setup/setup neutron
 
 demo: setup ## Hypervisors, VMs and a controller on this machine; KEEP=1 leaves them running
 	@KEEP=$(KEEP) $(AS_ROOT) $(BIN)/python packaging/demo.py $(ARGS)
@@ -30,9 +33,9 @@ bench: setup ## All measurements; BENCH=bench/NAME.py for one
 	@for each in $(or $(BENCH),$(shell grep -l __main__ bench/*.py)); do \
 	    $(AS_ROOT) $(BIN)/python $$each $(ARGS) || exit; done
 
-constraints: ## Choose the newest Python packages that go together, into constraints.txt
+constraints: ## Choose the newest Python packages that go together, into constraints.txt and neutron/constraints.txt
 	@packaging/setup/constraints
 
 clean: ## Remove what setup and the tools made in this folder
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-neutron .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -prune -exec rm -rf {} +
