@@ -31,9 +31,24 @@ from daybreak.model.metering import MeteringLabel, MeteringLabelRule
 from daybreak.model.number import Number, Pool
 from daybreak.model.observed import Host, Interface, Location, PortStatus
 from daybreak.model.owned import Owned
-from daybreak.model.qos import BandwidthLimit, DscpMarking, MinimumBandwidth, QosPolicy
+from daybreak.model.qos import (
+    BandwidthLimit,
+    DscpMarking,
+    MinimumBandwidth,
+    MinimumPacketRate,
+    PacketRateLimit,
+    QosPolicy,
+)
 from daybreak.model.record import Record
-from daybreak.model.routing import ExternalGateway, FloatingIp, Route, Router
+from daybreak.model.routing import (
+    ConntrackHelper,
+    ExternalGateway,
+    FloatingIp,
+    NdpProxy,
+    PortForwarding,
+    Route,
+    Router,
+)
 from daybreak.model.security import Firewall, FirewallPolicy, FirewallRule, SecurityGroup, SecurityGroupRule
 from daybreak.model.settings import SETTINGS, Settings
 from daybreak.model.tap import TapFlow, TapService
@@ -51,6 +66,7 @@ __all__ = [
     "BgpvpnNetworkAssociation",
     "BgpvpnRouterAssociation",
     "Change",
+    "ConntrackHelper",
     "DeadPeerDetection",
     "DhcpOption",
     "DscpMarking",
@@ -82,12 +98,16 @@ __all__ = [
     "MeteringLabel",
     "MeteringLabelRule",
     "MinimumBandwidth",
+    "MinimumPacketRate",
+    "NdpProxy",
     "Network",
     "Number",
     "Owned",
+    "PacketRateLimit",
     "Pool",
     "Port",
     "PortChain",
+    "PortForwarding",
     "PortPair",
     "PortPairGroup",
     "PortStatus",

@@ -13,11 +13,16 @@ from daybreak.model.record import Record
 
 
 class Segment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One segment of a multi-segment network (Neutron API reference, "Networks multiple provider extension")."""
+    """One segment of a multi-segment network (Neutron API reference, "Networks multiple provider extension").
+
+    `id` is what subnets name where each of them belongs to one segment (a routed network).
+    """
 
     network_type: str | None = None
     physical_network: str | None = None
     segmentation_id: str | None = None
+    id: str | None = None
+    name: str | None = None
 
 
 class Network(Record, frozen=True, gc=False, omit_defaults=True):
@@ -46,6 +51,9 @@ class Network(Record, frozen=True, gc=False, omit_defaults=True):
     mtu: int | None = None
     qos_policy_id: str | None = None
     revision_number: int | None = None
+    vlan_qinq: bool | None = None
+    dns_domain: str | None = None
+    tags: tuple[str, ...] | None = None
 
     @property
     def key(self) -> str:
@@ -67,7 +75,12 @@ class HostRoute(msgspec.Struct, frozen=True, gc=False):
 
 
 class Subnet(Record, frozen=True, gc=False, omit_defaults=True):
-    """A block of addresses on a network. `cidr` has no host bits set."""
+    """A block of addresses on a network. `cidr` has no host bits set.
+
+    Between subnets of one `address_scope_id` routers translate no addresses. `segment_id` is the segment of the network
+    that the block is on; None: all of them. `service_types` are the owners of devices whose ports get addresses here;
+    none: all.
+    """
 
     kind: ClassVar[str] = "subnet"
 
@@ -86,6 +99,10 @@ class Subnet(Record, frozen=True, gc=False, omit_defaults=True):
     ipv6_address_mode: str | None = None
     ipv6_ra_mode: str | None = None
     revision_number: int | None = None
+    segment_id: str | None = None
+    address_scope_id: str | None = None
+    service_types: tuple[str, ...] | None = None
+    tags: tuple[str, ...] | None = None
 
     @property
     def key(self) -> str:
@@ -118,7 +135,9 @@ class Port(Record, frozen=True, gc=False, omit_defaults=True):
     """A VM's (or router's, or DHCP server's) connection to a network.
 
     `host_id` is the host that the cloud binds the port to; None or "": any host may claim it.
-    `port_security_enabled` None counts as true, as in Neutron.
+    `port_security_enabled` None counts as true, as in Neutron. `dns_name` within `dns_domain` (None: that of the
+    network) is what its addresses are called. `data_plane_status` is what a monitor said of its data path: ACTIVE, DOWN,
+    or None for nothing. `trusted` ports are passed on to interfaces that may change their own addresses.
     """
 
     kind: ClassVar[str] = "port"
@@ -145,6 +164,12 @@ class Port(Record, frozen=True, gc=False, omit_defaults=True):
     port_security_enabled: bool | None = None
     qos_policy_id: str | None = None
     revision_number: int | None = None
+    dns_name: str | None = None
+    dns_domain: str | None = None
+    data_plane_status: str | None = None
+    propagate_uplink_status: bool | None = None
+    trusted: bool | None = None
+    tags: tuple[str, ...] | None = None
 
     @property
     def key(self) -> str:

@@ -8,7 +8,7 @@ from daybreak.model.l2_gateway import L2Gateway, L2GatewayConnection
 from daybreak.model.metering import MeteringLabel, MeteringLabelRule
 from daybreak.model.qos import QosPolicy
 from daybreak.model.record import Record
-from daybreak.model.routing import FloatingIp, Router
+from daybreak.model.routing import FloatingIp, NdpProxy, PortForwarding, Router
 from daybreak.model.security import Firewall, FirewallPolicy, FirewallRule, SecurityGroup, SecurityGroupRule
 from daybreak.model.tap import TapFlow, TapService
 from daybreak.model.trunk import Trunk
@@ -20,6 +20,8 @@ INTENTS: tuple[type[Record], ...] = (
     Port,
     Router,
     FloatingIp,
+    PortForwarding,
+    NdpProxy,
     SecurityGroup,
     SecurityGroupRule,
     Firewall,

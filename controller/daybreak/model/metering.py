@@ -15,7 +15,10 @@ class MeteringLabel(Owned, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
 
 
 class MeteringLabelRule(Owned, frozen=True, gc=False, omit_defaults=True, kw_only=True):
-    """Which bytes count: those to or from `remote_ip_prefix`, or all but those (`excluded`)."""
+    """Which bytes count: those to or from `remote_ip_prefix`, or all but those (`excluded`).
+
+    Instead of the remote prefix there may be the source's, the destination's, or both.
+    """
 
     kind: ClassVar[str] = "metering_label_rule"
 
@@ -23,3 +26,5 @@ class MeteringLabelRule(Owned, frozen=True, gc=False, omit_defaults=True, kw_onl
     excluded: bool | None = None
     remote_ip_prefix: str | None = None
     metering_label_id: str | None = None
+    source_ip_prefix: str | None = None
+    destination_ip_prefix: str | None = None

@@ -38,8 +38,27 @@ class MinimumBandwidth(msgspec.Struct, frozen=True, gc=False, omit_defaults=True
     direction: str | None = None
 
 
+class PacketRateLimit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """No more packets than this: thousands a second, and thousands of a burst."""
+
+    id: str | None = None
+    tenant_id: str | None = None
+    max_kpps: int | None = None
+    max_burst_kpps: int | None = None
+    direction: str = "egress"
+
+
+class MinimumPacketRate(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """No less than this, in thousands of packets a second. `direction` may be any, too."""
+
+    id: str | None = None
+    tenant_id: str | None = None
+    min_kpps: int | None = None
+    direction: str | None = None
+
+
 class QosPolicy(Owned, frozen=True, gc=False, omit_defaults=True, kw_only=True):
-    """What holds for the ports and networks that name it."""
+    """What holds for the ports, networks, floating IPs and gateways of routers that name it."""
 
     kind: ClassVar[str] = "qos_policy"
 
@@ -48,3 +67,5 @@ class QosPolicy(Owned, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     bandwidth_limit_rules: tuple[BandwidthLimit, ...] | None = None
     dscp_marking_rules: tuple[DscpMarking, ...] | None = None
     minimum_bandwidth_rules: tuple[MinimumBandwidth, ...] | None = None
+    packet_rate_limit_rules: tuple[PacketRateLimit, ...] | None = None
+    minimum_packet_rate_rules: tuple[MinimumPacketRate, ...] | None = None

@@ -1,5 +1,6 @@
 """rules: the OpenAPI 3.1 document, made from the records and from what is asked and answered."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,9 +21,9 @@ Schema = dict[str, Any]
 
 
 def path_of(kind: type[Record]) -> str:
-    """The collection of a kind, as it is called in paths: "floating-ips", "qos-policies"."""
+    """The collection of a kind, as it is called in paths: "floating-ips", "qos-policies", "l2-gateways"."""
     name = kind.kind.replace("_", "-")
-    return f"{name.removesuffix('y')}ies" if name.endswith("cy") else f"{name}s"
+    return f"{name.removesuffix('y')}ies" if re.search("[^aeiou]y$", name) else f"{name}s"
 
 
 def document(kinds: Sequence[type[Record]]) -> Schema:

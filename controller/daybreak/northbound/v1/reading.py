@@ -58,10 +58,11 @@ MODE = OneOf("off", "dhcpv6-stateful", "dhcpv6-stateless", "slaac")
 
 READERS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("id", "network_id", "subnet_id", "port_id", "router_id", "security_group_id"), read_id),
+    **dict.fromkeys(("floating_ip_id", "internal_port_id"), read_id),
     "security_groups": read_id,
     "mac_address": read_mac,
     **dict.fromkeys(("ip_address", "gateway_ip", "start", "end", "nexthop", "vip_address", "address"), read_ip),
-    **dict.fromkeys(("floating_ip_address", "fixed_ip_address", "dns_nameservers"), read_ip),
+    **dict.fromkeys(("floating_ip_address", "fixed_ip_address", "internal_ip_address", "dns_nameservers"), read_ip),
     **dict.fromkeys(("destination", "remote_ip_prefix", "source_ip_prefix"), read_ip_or_prefix),
     "destination_ip_prefix": read_ip_or_prefix,
     "cidr": read_cidr,

@@ -26,7 +26,7 @@ async def test_every_collection_is_in_the_document_and_answers(served: Any) -> N
     assert (status, document["openapi"]) == (200, "3.1.0")
     collections = [path for path in document["paths"] if f"{path}/{{id}}" in document["paths"]]
     assert len(collections) == len(INTENTS)
-    assert {"/v1/qos-policies", "/v1/security-groups", "/v1/l2-gateways"} <= set(collections)
+    assert {"/v1/qos-policies", "/v1/security-groups", "/v1/l2-gateways", "/v1/ndp-proxies"} <= set(collections)
     for path in collections:
         assert await served.ask("GET", path.removeprefix("/v1")) == (200, {"items": [], "next": None})
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from daybreak.model import INTENTS, AddressPair, FixedIp, Network, Port, Record, Subnet
@@ -68,6 +68,7 @@ def test_what_is_no_object_is_refused_with_its_place(kind: type[Record], body: s
 
 
 @pytest.mark.parametrize("kind", INTENTS, ids=lambda kind: kind.kind)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_whatever_is_taken_comes_back_the_same(kind: type[Record], data: Any) -> None:
     """A record's JSON is read as this very record; whatever else is sent is read or refused, and never fails."""
