@@ -136,8 +136,8 @@ class Port(Record, frozen=True, gc=False, omit_defaults=True):
 
     `host_id` is the host that the cloud binds the port to; None or "": any host may claim it.
     `port_security_enabled` None counts as true, as in Neutron. `dns_name` within `dns_domain` (None: that of the
-    network) is what its addresses are called. `data_plane_status` is what a monitor said of its data path: ACTIVE, DOWN,
-    or None for nothing. `trusted` ports are passed on to interfaces that may change their own addresses.
+    network) is what its addresses are called. `data_plane_status` is what a monitor said of its data path: ACTIVE,
+    DOWN, or None for nothing. `trusted` ports are passed on to interfaces that may change their own addresses.
     """
 
     kind: ClassVar[str] = "port"
