@@ -1,0 +1,1 @@
+"""The driver's tables in Neutron's database."""

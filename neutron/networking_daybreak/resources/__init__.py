@@ -1,0 +1,19 @@
+"""data: all kinds of Neutron's objects that the controller is told of. A further one is a module here, and a line."""
+
+from collections.abc import Mapping
+
+from networking_daybreak.resources import network, port, security_group
+from networking_daybreak.resources.kind import Body, Kind, Opendaylight
+
+__all__ = ["KINDS", "Body", "Kind", "Opendaylight"]
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for module in (
+        security_group,
+        network,
+        port,
+    )
+    for kind in module.KINDS
+}
+"""By name."""

@@ -1,0 +1,128 @@
+"""io: networks and subnets."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from neutron.db.models.dns import NetworkDNSDomain
+from neutron.db.models.external_net import ExternalNetwork
+from neutron.db.models.segment import NetworkSegment
+from neutron.db.models_v2 import DNSNameServer, IPAllocationPool, Network, Subnet, SubnetRoute
+from neutron.db.port_security.models import NetworkSecurityBinding
+from neutron.db.qos.models import QosNetworkPolicyBinding
+from neutron.db.rbac_db_models import ACCESS_SHARED, NetworkRBAC
+
+from networking_daybreak.resources.kind import OWNERSHIP, Body, Kind, Opendaylight, chosen, references
+from networking_daybreak.resources.reading import belonging, objects, paged, valued
+
+
+def read_networks(context: Any, ids: Sequence[str]) -> dict[str, Body]:
+    """Networks with their segments, whether they're external or shared, and what else belongs to them."""
+    found = objects(context, Network, ids)
+    segments = belonging(context, NetworkSegment, "network_id", found, "segment_index")
+    shares = belonging(context, NetworkRBAC, "object_id", found)
+    subnets = belonging(context, Subnet, "network_id", found, "id")
+    external = valued(context, ExternalNetwork, "network_id", "is_default", found)
+    policies = valued(context, QosNetworkPolicyBinding, "network_id", "policy_id", found)
+    secured = valued(context, NetworkSecurityBinding, "network_id", "port_security_enabled", found)
+    domains = valued(context, NetworkDNSDomain, "network_id", "dns_domain", found)
+    for id, body in found.items():
+        body["subnets"] = [each["id"] for each in subnets[id]]
+        body["shared"] = any(each["action"] == ACCESS_SHARED and each["target_project"] == "*" for each in shares[id])
+        body["router:external"] = id in external
+        body["qos_policy_id"] = policies.get(id)
+        body["port_security_enabled"] = secured.get(id, True)
+        body["dns_domain"] = domains.get(id, "")
+        body.update(segmented([each for each in segments[id] if not each["is_dynamic"]]))
+    return found
+
+
+def segmented(segments: Sequence[Body]) -> Body:
+    """How Neutron's API shows segments: a single one as fields of the network, several as a list."""
+    names = ("network_type", "physical_network", "segmentation_id")
+    shown = [{f"provider:{name}": each[name] for name in names} for each in segments]
+    if len(shown) > 1:
+        return {"segments": shown}
+    return shown[0] if shown else {}
+
+
+def network_record(body: Body) -> dict[str, Any]:
+    """A network as /v1 takes it."""
+    record = chosen(body, "name", "admin_state_up", "shared", "vlan_transparent", "mtu", "qos_policy_id")
+    record["external"] = body["router:external"]
+    record.update(segment_record(body))
+    if "segments" in body:
+        record["segments"] = [segment_record(each) for each in body["segments"]]
+    return record
+
+
+def segment_record(body: Body) -> dict[str, Any]:
+    """A segment as /v1 takes it; the number of a VLAN or VNI is text there."""
+    record = {
+        name: body[f"provider:{name}"]
+        for name in ("network_type", "physical_network", "segmentation_id")
+        if body.get(f"provider:{name}") is not None
+    }
+    if "segmentation_id" in record:
+        record["segmentation_id"] = str(record["segmentation_id"])
+    return record
+
+
+def read_subnets(context: Any, ids: Sequence[str]) -> dict[str, Body]:
+    """Subnets with their pools, routes and name servers."""
+    found = objects(context, Subnet, ids)
+    pools = belonging(context, IPAllocationPool, "subnet_id", found, "first_ip")
+    routes = belonging(context, SubnetRoute, "subnet_id", found, "destination", "nexthop")
+    servers = belonging(context, DNSNameServer, "subnet_id", found, "order")
+    for id, body in found.items():
+        body["allocation_pools"] = [{"start": each["first_ip"], "end": each["last_ip"]} for each in pools[id]]
+        body["host_routes"] = [{name: each[name] for name in ("destination", "nexthop")} for each in routes[id]]
+        body["dns_nameservers"] = [each["address"] for each in servers[id]]
+    return found
+
+
+def subnet_record(body: Body) -> dict[str, Any]:
+    """A subnet as /v1 takes it."""
+    plain = (
+        "network_id",
+        "name",
+        "ip_version",
+        "cidr",
+        "gateway_ip",
+        "enable_dhcp",
+        "ipv6_address_mode",
+        "ipv6_ra_mode",
+    )
+    return chosen(body, *plain, "dns_nameservers", "allocation_pools", "host_routes")
+
+
+KINDS = (
+    Kind(
+        "network",
+        read_networks,
+        paged(Network),
+        network_record,
+        parents=lambda body: references("qos_policy", body["qos_policy_id"]),
+        parent_kinds=("qos_policy",),
+        opendaylight=Opendaylight(
+            "networks",
+            "network",
+            create=frozenset({"status", "subnets"}),
+            update=frozenset({"status", "subnets", "id", *OWNERSHIP}),
+            unless_null=frozenset({"qos_policy_id"}),
+        ),
+    ),
+    Kind(
+        "subnet",
+        read_subnets,
+        paged(Subnet),
+        subnet_record,
+        parents=lambda body: references("network", body["network_id"]),
+        parent_kinds=("network",),
+        opendaylight=Opendaylight(
+            "subnets",
+            "subnet",
+            update=frozenset({"id", "network_id", "ip_version", "cidr", *OWNERSHIP}),
+            unless_null=frozenset({"segment_id", "subnetpool_id"}),
+        ),
+    ),
+)
