@@ -32,8 +32,16 @@ class Origin(Record, frozen=True, gc=False, omit_defaults=True):
         return origin_key(self.of, self.id)
 
 
+def fence_key(client: str, writer: str | None) -> str:
+    """The key of the Fence of a client, or of one of those who write for it at the same time."""
+    return client if writer is None else f"{client}/{writer}"
+
+
 class Fence(Record, frozen=True, gc=False, omit_defaults=True):
-    """The highest fencing token that a client showed: whoever comes with a lower one has been replaced meanwhile."""
+    """The highest fencing token that a client showed: whoever comes with a lower one has been replaced meanwhile.
+
+    Where several write for a client at the same time, `client` is `fence_key` of each.
+    """
 
     kind: ClassVar[str] = "fence"
 

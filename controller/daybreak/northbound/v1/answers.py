@@ -35,10 +35,14 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
 
 
 class FenceShown(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who writes. A `token` that is lower than one that this client showed before is refused."""
+    """Who writes. A `token` that is lower than one that this client showed before is refused.
+
+    `writer`: one of several that write for the client at the same time; each has tokens of its own.
+    """
 
     client: ClientName
     token: Count | None = None
+    writer: ClientName | None = None
 
 
 class TransactionAsked(Struct, frozen=True, forbid_unknown_fields=True):

@@ -22,7 +22,7 @@ from daybreak.northbound.v1.answers import (
     PageAnswer,
     TransactionAsked,
 )
-from daybreak.northbound.v1.deciding import Fenced
+from daybreak.northbound.v1.deciding import Author, Fenced
 from daybreak.northbound.v1.digests import Digest
 from daybreak.northbound.v1.events import SHOWN, Events
 from daybreak.northbound.v1.index import Index
@@ -122,7 +122,8 @@ class Api:
         if token is not None and client is None:
             raise HTTPException(400, "token: whose? Say client, too")
         try:
-            written = await self._writer.write([step], client, token, truth(query, "force"), waiting(query))
+            author = Author(client, token, truth(query, "force"))
+            written = await self._writer.write([step], author, waiting(query))
         except Fenced as fenced:
             return refusal(request.url.path, str(fenced), HTTPStatus.CONFLICT, stands=fenced.stands)
         (outcome,) = written.outcomes
@@ -144,10 +145,10 @@ class Api:
             steps = await understood(self._kinds, transaction.operations)
         except Invalid as invalid:
             raise HTTPException(400, str(invalid)) from None
-        fence = transaction.fence
-        client, token = (None, None) if fence is None else (fence.client, fence.token)
+        shown, force = transaction.fence, transaction.force
+        author = Author(None, None, force) if shown is None else Author(shown.client, shown.token, force, shown.writer)
         try:
-            written = await self._writer.write(steps, client, token, transaction.force, waiting(query))
+            written = await self._writer.write(steps, author, waiting(query))
         except Fenced as fenced:
             return refusal(request.url.path, str(fenced), HTTPStatus.CONFLICT, stands=fenced.stands)
         return json(written)

@@ -8,7 +8,7 @@ then that somebody else had a hand in it.
 from typing import NamedTuple, Protocol, TypeVar, cast
 
 from daybreak.model import Expect, Record, Transaction
-from daybreak.model.origin import Fence, Origin, origin_key
+from daybreak.model.origin import Fence, Origin, fence_key, origin_key
 from daybreak.northbound.v1.answers import Outcome
 from daybreak.northbound.v1.digests import fingerprint
 
@@ -30,25 +30,26 @@ class Fenced(Exception):
 
 
 class Author(NamedTuple):
-    """Who writes, and when (seconds since 1970). `force`: revisions count, whatever stands."""
+    """Who writes. `force`: revisions count, whatever stands. `writer`: one of several of the client."""
 
     client: str | None
     token: int | None
-    force: bool
-    now: int
+    force: bool = False
+    writer: str | None = None
 
 
 class Draft:
     """A transaction in the making. Operations take effect in their order, each on top of those before it."""
 
-    def __init__(self, get: Lookup, author: Author) -> None:
-        """Raises `Fenced`."""
+    def __init__(self, get: Lookup, author: Author, now: int) -> None:
+        """`now`: seconds since 1970. Raises `Fenced`."""
         self._get = get
         self._author = author
+        self._time = now
         self._expect: dict[tuple[type[Record], str], Record | None] = {}
         self._wanted: dict[tuple[type[Record], str], Record | None] = {}
         if author.client is not None and author.token is not None:
-            self._pass_fence(author.client, author.token)
+            self._pass_fence(fence_key(author.client, author.writer), author.token)
 
     def put(self, record: Record, revision: int | None) -> Outcome:
         """Create or replace an object."""
@@ -72,7 +73,7 @@ class Draft:
         if origin is not None and not self._author.force and revision < origin.revision:
             return stale(kind, id, origin)
         since = origin.deleted_at if origin is not None else None
-        told = Origin(kind.kind, id, revision, self._author.client, deleted_at=since or self._author.now)
+        told = Origin(kind.kind, id, revision, self._author.client, deleted_at=since or self._time)
         written = self._write(kind, id, None)
         return self._outcome(kind, id, self._write(Origin, told.key, told) or written)
 
@@ -91,12 +92,12 @@ class Draft:
             tuple(Expect(kind, key, record) for (kind, key), record in self._expect.items()),
         )
 
-    def _pass_fence(self, client: str, token: int) -> None:
-        standing = self._get(Fence, client)
+    def _pass_fence(self, key: str, token: int) -> None:
+        standing = self._get(Fence, key)
         if standing is not None and token < standing.token:
-            raise Fenced(client, token, standing.token)
-        self._expect[Fence, client] = standing
-        self._write(Fence, client, Fence(client, token))
+            raise Fenced(key, token, standing.token)
+        self._expect[Fence, key] = standing
+        self._write(Fence, key, Fence(key, token))
 
     def _origin(self, kind: type[Record], id: str) -> Origin | None:
         key = origin_key(kind.kind, id)

@@ -80,15 +80,13 @@ class Writer:
         self._index = index
         self._switches = switches
 
-    async def write(
-        self, steps: list[Step], client: str | None, token: int | None, force: bool, seconds: float | None
-    ) -> Written:
+    async def write(self, steps: list[Step], author: Author, seconds: float | None) -> Written:
         """Carry out all steps or none; `seconds`: wait so long for the switches, None: don't. Raises `Fenced`."""
         if seconds is None:
-            return await self._commit(steps, client, token, force)
+            return await self._commit(steps, author)
         watch = self._switches.watch()
         try:
-            written = await self._commit(steps, client, token, force)
+            written = await self._commit(steps, author)
             unchanged = [
                 (each.kind, each.id)
                 for each, outcome in zip(steps, written.outcomes, strict=True)
@@ -99,14 +97,14 @@ class Writer:
             watch.close()
         return Written(written.revision, written.outcomes, not pending, pending)
 
-    async def _commit(self, steps: list[Step], client: str | None, token: int | None, force: bool) -> Written:
+    async def _commit(self, steps: list[Step], author: Author) -> Written:
         while True:
-            author = Author(client, token, force, int(time.time()))
-            draft = Draft(self._store.get, author)
+            now = int(time.time())
+            draft = Draft(self._store.get, author, now)
             outcomes: list[Outcome] = []
             async for kind, id, record, revision in in_slices(steps):
                 outcomes.append(draft.delete(kind, id, revision) if record is None else draft.put(record, revision))
-            draft.expire(self._index.tombstones.expired(author.now))
+            draft.expire(self._index.tombstones.expired(now))
             try:
                 committed = await self._store.commit(draft.transaction())
             except Conflict:

@@ -127,6 +127,18 @@ async def test_whoever_was_replaced_is_fenced_off(served: Any) -> None:
     assert await served.transact(put("n2", 1), fence={"client": "region2", "token": 1}) == ["applied"]
 
 
+async def test_several_writers_of_one_client_are_fenced_each_by_itself(served: Any) -> None:
+    one, other = {"client": "region1", "writer": "a", "token": 7}, {"client": "region1", "writer": "b", "token": 2}
+    assert await served.transact(put("n1", 1), fence=one) == ["applied"]
+    assert await served.transact(put("n2", 1), fence=other) == ["applied"]
+    assert await served.transact(fence={**other, "token": 3}) == []
+    status, problem = await served.ask("POST", "/transactions", {"operations": [put("n2", 2)], "fence": other})
+    assert (status, problem["stands"]) == (409, 3)
+    assert await served.transact(put("n1", 2), fence=one) == ["applied"]
+    _, answer = await served.ask("GET", "/digests")
+    assert [(each["client"], each["count"]) for each in answer["collections"]] == [("region1", 2)]
+
+
 async def test_one_operation_that_cannot_be_taken_refuses_all(served: Any) -> None:
     bad = put("p1", 1, "port", network_id="n1", fixed_ips=[{"ip_address": "10.0.0.256"}])
     status, problem = await served.ask("POST", "/transactions", {"operations": [put("n1", 1), bad]})
