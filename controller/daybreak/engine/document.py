@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from daybreak.engine.engine import ranked
-from daybreak.engine.pipeline import Feature, Pipeline, Shape, Stage, Table
+from daybreak.engine.pipeline import Feature, MeterShape, Pipeline, Shape, Stage, Table
 from daybreak.engine.rule import Relation, Rule
 from daybreak.wire.openflow.fields import BitField
 from daybreak.wire.openflow.flow import Condition
@@ -40,6 +40,7 @@ def pipeline_page(pipeline: Pipeline) -> str:
             ("name", "bits", "width", "what it is"),
             ((f"`{r.name}`", f"`{_bits(bits)}`", str(r.width), r.doc) for r, bits in pipeline.registers.items()),
         ),
+        *_shared(pipeline),
         "## Numbers",
         "What identifies things inside the switches is given out once and held.",
         _table(
@@ -91,6 +92,22 @@ def _shapes(pipeline: Pipeline, table: Table) -> Iterator[tuple[str, ...]]:
     for shape in sorted(shapes, key=lambda shape: (-shape.priority, owners[shape], shape.name)):
         match, actions = _symbolic(pipeline, shape, names)
         yield str(shape.priority), f"`{match or '*'}`", f"`{actions}`", shape.doc, f"{owners[shape]}.{shape.name}"
+
+
+def _shared(pipeline: Pipeline) -> Iterator[str]:
+    """Meters and groups, where features have any."""
+    if pipeline.shared:
+        yield "## Meters and groups"
+        yield "What flows share. A switch gets them before the flows that use them, and loses them after these."
+        yield _table(("what", "values", "what it is for", "feature"), _shared_rows(pipeline))
+
+
+def _shared_rows(pipeline: Pipeline) -> Iterator[tuple[str, ...]]:
+    for feature in pipeline.features:
+        for shape in feature.shared:
+            what = f"meter, {shape.unit.name}" if isinstance(shape, MeterShape) else f"group, {shape.type.name}"
+            values = ", ".join(f"`<{name}>`" for name in shape.variables)
+            yield what.lower(), values, shape.doc, f"{feature.name}.{shape.name}"
 
 
 def _symbolic(pipeline: Pipeline, shape: Shape, names: Names) -> tuple[str, str]:

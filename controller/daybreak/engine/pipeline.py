@@ -12,6 +12,7 @@ import enum
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from struct import Struct
 from types import ModuleType
 from typing import Any, NamedTuple, cast
@@ -22,7 +23,9 @@ from daybreak.wire.openflow.actions import Goto, Load, Resubmit, encode_actions
 from daybreak.wire.openflow.fields import FIELDS, BitField, Field
 from daybreak.wire.openflow.flow import Condition
 from daybreak.wire.openflow.layout import Variable
+from daybreak.wire.openflow.messages_group import Bucket, GroupType, MeterFlags
 from daybreak.wire.openflow.shape import compile_shape
+from daybreak.wire.openflow.shared import group_entry, rate_limit
 
 
 class Stage(enum.IntEnum):
@@ -124,8 +127,45 @@ class Shape:
         return self.name
 
 
+class MeterShape:
+    """Meters of a kind: they drop what exceeds a rate. Rules give number, rate and burst, in `unit` each.
+
+    The number is one that is given out (a pool), so that it stays. Flows name a meter by the instruction `Meter`; like
+    every flow it belongs to one topic of a host, to that of the flows that use it as a rule.
+    """
+
+    __slots__ = ("doc", "name", "unit")
+    variables = ("number", "rate", "burst")
+
+    def __init__(self, name: str, unit: MeterFlags, doc: str) -> None:
+        self.name = name
+        self.unit = unit
+        self.doc = doc
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class GroupShape:
+    """Groups of a kind. Rules give number (of a pool) and buckets, which are tuples of actions each.
+
+    Flows name a group by the action `Group`.
+    """
+
+    __slots__ = ("doc", "name", "type")
+    variables = ("number", "buckets")
+
+    def __init__(self, name: str, type: GroupType, doc: str) -> None:
+        self.name = name
+        self.type = type
+        self.doc = doc
+
+    def __repr__(self) -> str:
+        return self.name
+
+
 class Feature(NamedTuple):
-    """What a feature's folder declares: found in its module by `feature_of`."""
+    """What a feature's folder declares: found in its module by `feature_of`. `shared` is what flows share."""
 
     name: str
     doc: str
@@ -135,6 +175,7 @@ class Feature(NamedTuple):
     relations: tuple[Relation, ...]
     rules: tuple[Rule, ...]
     pools: tuple[Pool, ...]
+    shared: tuple[MeterShape | GroupShape, ...] = ()
 
 
 def feature_of(module: ModuleType) -> Feature:
@@ -148,7 +189,8 @@ def feature_of(module: ModuleType) -> Feature:
     name = module.__name__.rsplit(".", 1)[-1]
     rules = tuple(rule for rule in of(Rule) if rule.function.__module__.startswith(module.__name__))
     doc = inspect.getdoc(module) or ""
-    return Feature(name, doc, of(Table), of(Register), of(Shape), of(Relation), rules, of(Pool))
+    shared = (*of(MeterShape), *of(GroupShape))
+    return Feature(name, doc, of(Table), of(Register), of(Shape), of(Relation), rules, of(Pool), shared)
 
 
 FLOW_BYTES = 65_000
@@ -205,7 +247,9 @@ class Pipeline:
         self.shapes = tuple(dict.fromkeys(shape for feature in features for shape in feature.shapes))
         self._loads: dict[Any, bytes] = {}
         self._actions: dict[Any, bytes] = {}
-        self.encoders: dict[Shape, Callable[..., tuple[bytes, bytes]]] = {s: self._encoder(s) for s in self.shapes}
+        self.shared = tuple(dict.fromkeys(each for feature in features for each in feature.shared))
+        self.encoders: dict[Any, Callable[..., tuple[bytes, bytes]]] = {s: self._encoder(s) for s in self.shapes}
+        self.encoders |= {shape: self._shared_encoder(shape) for shape in self.shared}
 
     def number(self, target: Table | Stage) -> int:
         """A table's number; for a stage that of its first table, or of the first table of a later stage."""
@@ -226,6 +270,16 @@ class Pipeline:
         if not any(isinstance(action, Variable) for action in actions):
             return encode
         return lambda *values: fitting(encode(*[self.resolve(value) for value in values]))
+
+    def _shared_encoder(self, shape: MeterShape | GroupShape) -> Callable[..., tuple[bytes, bytes]]:
+        if isinstance(shape, MeterShape):
+            return partial(rate_limit, unit=shape.unit)
+
+        def encode_group(number: int, buckets: Iterable[Sequence[Any]]) -> tuple[bytes, bytes]:
+            parts = [Bucket(b"".join([self._action(action) for action in actions])) for actions in buckets]
+            return fitting(group_entry(number, shape.type, parts))
+
+        return encode_group
 
     def _listing(self, encode: Callable[..., tuple[bytes, bytes]]) -> Callable[..., tuple[bytes, bytes]]:
         """The encoder of flows whose actions are but a list that the rule gives: one copy for each receiver."""

@@ -10,7 +10,8 @@ from daybreak.model import Record
 from daybreak.northbound.admin.answers import Object
 from daybreak.wire.openflow.actions import decode_instructions
 from daybreak.wire.openflow.flow import decode_key
-from daybreak.wire.openflow.text import Names, format_match, format_steps
+from daybreak.wire.openflow.shared import is_meter, is_shared
+from daybreak.wire.openflow.text import Names, format_match, format_shared, format_steps
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -62,7 +63,13 @@ class FlowNames:
         self._names = Names(tables, tuple(pipeline.registers.values()))
 
     def text(self, key: bytes, body: bytes) -> FlowText:
-        """A flow's key and body in words. ValueError where they can't be understood: then they are not ours."""
+        """A flow's key and body in words. ValueError where they can't be understood: then they are not ours.
+
+        Meters and groups stand before all tables, under a name of their own.
+        """
+        if is_shared(key):
+            number, does = format_shared(key, body, self._names)
+            return FlowText(-1, "METERS" if is_meter(key) else "GROUPS", 0, number, does)
         table, priority, match = decode_key(key)
         steps = format_steps(decode_instructions(body[8:]), self._names)
         return FlowText(table, self._names.table(table), priority, format_match(match, self._names), steps)

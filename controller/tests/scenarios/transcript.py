@@ -57,7 +57,8 @@ from daybreak.model import (
 from daybreak.store.memory import MemoryStore
 from daybreak.wire.openflow.actions import decode_instructions
 from daybreak.wire.openflow.flow import decode_key
-from daybreak.wire.openflow.text import Names, format_match, format_steps
+from daybreak.wire.openflow.shared import is_meter, is_shared
+from daybreak.wire.openflow.text import Names, format_match, format_shared, format_steps
 
 KINDS: tuple[type[Record], ...] = (Network, Subnet, Port, Host, Interface, Location, PortStatus)
 BY_NAME = {kind.kind: kind for kind in KINDS}
@@ -296,10 +297,11 @@ class Player:
 
     def _rows(self, flows: Iterable[tuple[bytes, bytes]], tables: list[str]) -> list[str]:
         """Flows as lines in columns, in the order of tables, those of high priority first."""
-        order = {table.name: number for table, number in self.pipeline.numbers.items()}
+        order = {"METERS": -2, "GROUPS": -1}
+        order |= {table.name: number for table, number in self.pipeline.numbers.items()}
         columns = (self._columns(key, body) for key, body in flows)
         shown = [row for row in columns if not tables or row[0] in tables]
-        shown.sort(key=lambda row: (order[row[0]], -int(row[1]), *row[2:]))
+        shown.sort(key=lambda row: (order[row[0]], -int(row[1].strip("-") or 0), *row[2:]))
         widths = [max((len(row[column]) for row in shown), default=0) for column in range(3)]
         return [
             f"{row[0]:{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:{min(widths[2], 60)}}  {row[3]}" for row in shown
@@ -307,6 +309,9 @@ class Player:
 
     def _columns(self, key: bytes, body: bytes) -> tuple[str, str, str, str]:
         """Table, priority, match and actions."""
+        if is_shared(key):
+            number, does = format_shared(key, body, self._names)
+            return ("METERS" if is_meter(key) else "GROUPS", "-", number, does)
         table, priority, match = decode_key(key)
         steps = decode_instructions(body[8:])
         shown = format_steps(steps, self._names)

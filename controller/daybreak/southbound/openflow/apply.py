@@ -1,9 +1,9 @@
-"""io: keeps one switch's flow table as it should be. The only place that changes flows.
+"""io: keeps one switch's flows, meters and groups as they should be. The only place that changes them.
 
 At connect the table is dumped, compared and mended; after that only what changes is sent. While a bundle is under way
 changes are gathered, flow by flow, so at most one is in flight: a slow switch holds up nobody but itself. Whatever
 somebody else does to the table is noticed by a flow monitor, with a slow rolling dump behind it, and leads to the
-same comparison again.
+same comparison again. Meters and groups it does not watch: what becomes of one that no flow uses the dump alone shows.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ import structlog
 from daybreak.southbound.openflow.differ import (
     Changes,
     Difference,
-    cookie_of,
     difference,
     messages,
     owned_by,
+    steps,
 )
-from daybreak.southbound.openflow.session import Lost, Refused, Switch
+from daybreak.southbound.openflow.session import Lost, Refusal, Refused, Switch
 from daybreak.southbound.turns import Turns
+from daybreak.wire.openflow import shared
 from daybreak.wire.openflow.flow import stats_entries
+from daybreak.wire.openflow.messages_error import METER_EXISTS
+from daybreak.wire.openflow.messages_group import GroupDescription, MeterConfig
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +61,14 @@ class Drift(NamedTuple):
     def counts(self) -> dict[str, int]:
         """How many flows, in the words of people."""
         return {"missing": self.missing, "altered": self.altered, "foreign": self.foreign}
+
+
+class Dump(NamedTuple):
+    """What a switch says that it has. `flows` are the parts of a flow-stats reply."""
+
+    flows: list[bytes]
+    meters: tuple[MeterConfig, ...]
+    groups: tuple[GroupDescription, ...]
 
 
 class Desired(Protocol):
@@ -165,11 +176,12 @@ class Applier:
         self._resync = False
         revision = self.offered
         async with self._turns.turn():
-            dump = await self.switch.dump_flows_raw()
+            dump = await self._dump()
             async with self._turns.work:
-                actual = await decode(dump)
+                flows = await decode(dump.flows)
                 await self._desired.settled()
                 table, self._pending = self._table(), {}
+                actual = [*flows, *sharing(dump, table)]
                 found = difference(table, actual)
         if found and self.synced:
             self._report(Drift(self._now(), len(found.missing), len(found.altered), len(found.foreign)))
@@ -186,9 +198,16 @@ class Applier:
 
     async def differences(self) -> Difference:
         """What differs now; changes nothing. Flows that are under way may show up."""
-        actual = await decode(await self.switch.dump_flows_raw())
+        dump = await self._dump()
+        flows = await decode(dump.flows)
         await self._desired.settled()
-        return difference(self._table(), actual)
+        table = self._table()
+        return difference(table, [*flows, *sharing(dump, table)])
+
+    async def _dump(self) -> Dump:
+        """All that the switch has."""
+        switch = self.switch
+        return Dump(*await asyncio.gather(switch.dump_flows_raw(), switch.dump_meters(), switch.dump_groups()))
 
     def _table(self) -> dict[bytes, bytes]:
         """What the switch should have, less what it refused."""
@@ -202,34 +221,53 @@ class Applier:
         self.drifts = [*self.drifts[-99:], drift]
         log.warning("drift", dpid=f"{self.switch.dpid:016x}", **drift.counts)
 
-    async def _fill(self, flows: Mapping[bytes, bytes]) -> None:
+    async def _fill(self, table: Mapping[bytes, bytes]) -> None:
         """Fill an empty table: plain flow-mods are faster than a bundle, and there is no half-old, half-new to fear."""
-        entries = list(flows.items())
-        for start in range(0, len(entries), PLAIN_CHUNK):
-            for refusal in await self.switch.plain(messages(dict(entries[start : start + PLAIN_CHUNK]))):
-                self._refuse(cookie_of(refusal.message), refusal.error.name)
+        found = steps(table)
+        await self._meters(found.before, table)
+        for start in range(0, len(found.bundle), PLAIN_CHUNK):
+            keys = found.bundle[start : start + PLAIN_CHUNK]
+            for refusal in await self.switch.plain(messages(keys, table)):
+                self._refuse(keys[refusal.place], table, refusal)
 
     async def _push(self, changes: Changes) -> None:
-        """One atomic bundle; what the switch refuses is put in quarantine and the rest sent again."""
+        """Meters, then one atomic bundle; what the switch refuses is put in quarantine and the rest sent again."""
+        await self._meters(steps(changes).before, changes)
         while True:
             if self.quarantine:
                 changes = {key: body for key, body in changes.items() if owned_by(body) not in self.quarantine}
-            if not changes:
-                return
+            found = steps(changes)
             try:
-                await self.switch.bundle(messages(changes))
-                return
+                if found.bundle:
+                    await self.switch.bundle(messages(found.bundle, changes))
+                break
             except Refused as refused:
                 for refusal in refused.refusals:
-                    cookie = cookie_of(refusal.message)
-                    if cookie in self.quarantine or not cookie:
-                        raise Lost(f"refused what can't be withheld: {refusal.error.name}") from refused
-                    self._refuse(cookie, refusal.error.name)
+                    self._refuse(found.bundle[refusal.place], changes, refusal)
+        if found.after:
+            await self.switch.plain(messages(found.after, changes))
+
+    async def _meters(self, keys: list[bytes], changes: Mapping[bytes, bytes | None]) -> None:
+        """Make meters as they should be, before the flows that use them. Those that are there already are changed."""
+        if not keys:
+            return
+        there = []
+        for refusal in await self.switch.plain(messages(keys, changes)):
+            if refusal.error.name == METER_EXISTS:
+                there.append(keys[refusal.place])
+            else:
+                self._refuse(keys[refusal.place], changes, refusal)
+        modifications = [shared.meter_modify(key, body) for key in there if (body := changes[key]) is not None]
+        for refusal in await self.switch.plain(modifications) if modifications else ():
+            self._refuse(there[refusal.place], changes, refusal)
 
     # -- quarantine ---------------------------------------------------------------------------------------------------
 
-    def _refuse(self, cookie: int, reason: str) -> None:
+    def _refuse(self, key: bytes, changes: Mapping[bytes, bytes | None], refusal: Refusal) -> None:
         """Withdraw all flows of a rule's key from this switch: half of them would be worse than none."""
+        cookie, reason = owned_by(changes[key]), refusal.error.name
+        if cookie is None:
+            raise Lost(f"refused what can't be withheld: {reason}")
         self.quarantine[cookie] = Quarantined(cookie, reason)
         self._pending.update(dict.fromkeys(self._desired.flows_of(cookie)))
         self._wake.set()
@@ -243,6 +281,11 @@ class Applier:
             if cookie in changed or not flows:
                 del self.quarantine[cookie]
                 self._pending.update(flows)
+
+
+def sharing(dump: Dump, desired: Mapping[bytes, bytes]) -> tuple[dict[bytes, bytes], ...]:
+    """The meters and the groups of a switch, in the form in which flows are."""
+    return tuple(shared.claimed(part, desired) for part in (shared.meters(dump.meters), shared.groups(dump.groups)))
 
 
 async def decode(dump: list[bytes]) -> list[dict[bytes, bytes]]:

@@ -141,4 +141,7 @@ NAMES: Final[dict[tuple[int, int, int], str]] = {
 }
 """(experimenter, type, code) of an error to its name."""
 
+METER_EXISTS: Final = NAMES[0, 12, 1]
+"""The name of the refusal to add a meter that is there already."""
+
 BUNDLE_MESSAGE_FAILED: Final = 2313

@@ -26,6 +26,8 @@ from .fields import (
 )
 from .flow import Condition, decode_key
 from .layout import Variable
+from .messages_group import GroupType, MeterFlags
+from .shared import decode_group, decode_meter, is_meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,3 +298,24 @@ def format_flow(key: bytes, body: bytes, names: Names = NO_NAMES) -> str:
     head = f"cookie={int.from_bytes(body[:8], 'big'):#x}, table={names.table(table)}, priority={priority}"
     steps = format_steps(a.decode_instructions(body[8:]), names)
     return f"{head}{', ' if conditions else ''}{conditions} actions={steps}"
+
+
+def format_shared(key: bytes, body: bytes, names: Names = NO_NAMES) -> tuple[str, str]:
+    """A meter's or a group's number, and what it does. ValueError where they are malformed."""
+    if is_meter(key):
+        meter = decode_meter(key, body)
+        flags = [name for flag, name in _METER_FLAGS.items() if meter.flags & flag]
+        bands = [f"rate={band.rate}{f',burst_size={band.burst}' if band.burst else ''}" for band in meter.bands]
+        return f"meter={meter.meter_id}", f"{','.join(flags)},bands=drop:{';'.join(bands)}"
+    group = decode_group(key, body)
+    buckets = (format_steps(a.decode_actions(bucket.actions), names) for bucket in group.buckets)
+    kind = GroupType(group.type).name.lower()
+    return f"group_id={group.group_id}", ",".join([f"type={kind}", *(f"bucket=actions={steps}" for steps in buckets)])
+
+
+_METER_FLAGS = {
+    MeterFlags.KBPS: "kbps",
+    MeterFlags.PKTPS: "pktps",
+    MeterFlags.BURST: "burst",
+    MeterFlags.STATS: "stats",
+}

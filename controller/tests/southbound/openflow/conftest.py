@@ -38,21 +38,31 @@ class OpenVSwitch:
         database = f"{self.directory}/conf.db"
         self.run("ip", "netns", "add", self.namespace)
         self.run("ovsdb-tool", "create", database, SCHEMA)
-        inside = ("ip", "netns", "exec", self.namespace)
-        options = ("--detach", "--no-chdir", "--pidfile", "--log-file", "-vconsole:off", "-vsyslog:off")
-        self.run(*inside, "ovsdb-server", database, f"--remote=punix:{self.directory}/db.sock", *options)
-        self.run(*inside, "ovs-vswitchd", f"unix:{self.directory}/db.sock", *options)
+        self._daemon("ovsdb-server", database, f"--remote=punix:{self.directory}/db.sock")
+        self._daemon("ovs-vswitchd", f"unix:{self.directory}/db.sock")
 
     def stop(self) -> None:
         for daemon in ("ovs-vswitchd", "ovsdb-server"):
-            pidfile = self.directory / f"{daemon}.pid"
-            if pidfile.exists():
-                pid = int(pidfile.read_text())
-                os.kill(pid, signal.SIGTERM)
-                end = time.monotonic() + DEADLINE
-                while Path(f"/proc/{pid}").exists() and time.monotonic() < end:
-                    time.sleep(0.01)
+            self._end(daemon)
         self.run("ip", "netns", "del", self.namespace)
+
+    def restart(self) -> None:
+        """ovs-vswitchd loses all flows, meters and groups, of all bridges."""
+        self._end("ovs-vswitchd")
+        self._daemon("ovs-vswitchd", f"unix:{self.directory}/db.sock")
+
+    def _daemon(self, *command: str) -> None:
+        options = ("--detach", "--no-chdir", "--pidfile", "--log-file", "-vconsole:off", "-vsyslog:off")
+        self.run("ip", "netns", "exec", self.namespace, *command, *options)
+
+    def _end(self, daemon: str) -> None:
+        pidfile = self.directory / f"{daemon}.pid"
+        if pidfile.exists():
+            pid = int(pidfile.read_text())
+            os.kill(pid, signal.SIGTERM)
+            end = time.monotonic() + DEADLINE
+            while Path(f"/proc/{pid}").exists() and time.monotonic() < end:
+                time.sleep(0.01)
 
     def vsctl(self, *arguments: str) -> str:
         return self.run("ovs-vsctl", f"--db=unix:{self.directory}/db.sock", *arguments)
