@@ -93,6 +93,11 @@ class Place(NamedTuple):
     interface: str
 
 
+def foremost(host: str | None, places: tuple[Place, ...]) -> Place | None:
+    """Of the places of a port, the one on the host that it is bound to; while it is on its way, any other."""
+    return min(places, key=lambda place: (place.host != host, place), default=None)
+
+
 class Facts(NamedTuple):
     """What other rules need of a network: `encap` is that of overlays, `physical_network` that of provider networks."""
 
@@ -106,7 +111,7 @@ class Facts(NamedTuple):
 
 SUBSCRIPTIONS = Relation("subscriptions", "host → the topics whose flows it has")
 CLAIMS = Relation("claims", "port → the interfaces that carry its id, with their hosts")
-PLACED = Relation("placed", "port → the one claim that counts")
+PLACED = Relation("placed", "port → the claim that counts, for each host among its bindings")
 DUPLICATES = Relation("duplicates", "port → hosts whose claim does not count")
 FACTS = Relation("facts", "network → what other rules need of it")
 NETWORK_MTU = Relation("network_mtu", "network → its MTU in bytes")

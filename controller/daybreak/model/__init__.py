@@ -22,6 +22,7 @@ from daybreak.model.intent import (
     HostRoute,
     Network,
     Port,
+    PortBinding,
     Segment,
     Subnet,
 )
@@ -106,6 +107,7 @@ __all__ = [
     "PacketRateLimit",
     "Pool",
     "Port",
+    "PortBinding",
     "PortChain",
     "PortForwarding",
     "PortPair",

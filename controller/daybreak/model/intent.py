@@ -131,10 +131,18 @@ class DhcpOption(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     ip_version: int = 4
 
 
+class PortBinding(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A host that a port is bound to: ACTIVE where it is, INACTIVE where it will be (Neutron, "Port bindings")."""
+
+    host: str
+    status: str = "ACTIVE"
+
+
 class Port(Record, frozen=True, gc=False, omit_defaults=True):
     """A VM's (or router's, or DHCP server's) connection to a network.
 
-    `host_id` is the host that the cloud binds the port to; None or "": any host may claim it.
+    `host_id` is the host that the cloud binds the port to; None or "": any host may claim it. `bindings` are all hosts
+    that it is bound to, more than one during a live migration: then each of them has the port's flows.
     `port_security_enabled` None counts as true, as in Neutron. `dns_name` within `dns_domain` (None: that of the
     network) is what its addresses are called. `data_plane_status` is what a monitor said of its data path: ACTIVE,
     DOWN, or None for nothing. `trusted` ports are passed on to interfaces that may change their own addresses.
@@ -170,7 +178,15 @@ class Port(Record, frozen=True, gc=False, omit_defaults=True):
     propagate_uplink_status: bool | None = None
     trusted: bool | None = None
     tags: tuple[str, ...] | None = None
+    bindings: tuple[PortBinding, ...] | None = None
 
     @property
     def key(self) -> str:
         return self.id
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts among which it may be, the one where it is first; none: wherever somebody claims it."""
+        if not self.host_id:
+            return ()
+        return tuple(dict.fromkeys((self.host_id, *(binding.host for binding in self.bindings or ()))))

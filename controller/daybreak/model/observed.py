@@ -17,7 +17,8 @@ class Host(Record, frozen=True, gc=False, omit_defaults=True):
     the tunnel address (other_config:local_ip, else the OVSDB connection's remote address). `dpid` is br-int's
     datapath id. `capabilities` are the names of what the datapath can do (Datapath.capabilities, those that are true
     or a number above zero), sorted. `patches` maps a physical network to the OpenFlow port on br-int that leads to
-    its bridge. `tunnels` are the encapsulations whose flow-based port exists.
+    its bridge. `tunnels` are the encapsulations whose flow-based port exists. `vhost_user` are the interface types by
+    which it takes VMs over shared memory (those of Open_vSwitch.iface_types that begin with dpdkvhostuser).
     """
 
     kind: ClassVar[str] = "host"
@@ -33,6 +34,7 @@ class Host(Record, frozen=True, gc=False, omit_defaults=True):
     patches: tuple[tuple[str, int], ...] = ()
     tunnels: tuple[str, ...] = ()
     hostconfigs: tuple[tuple[str, str], ...] = ()
+    vhost_user: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -77,7 +79,10 @@ class Location(Record, frozen=True, gc=False, omit_defaults=True):
 
 
 class PortStatus(Record, frozen=True, gc=False, omit_defaults=True):
-    """What clouds are told of a port: `active` and, where it is not, `reason` in words."""
+    """What clouds are told of a port: `active` and, where it is not, `reason` in words.
+
+    `prepared` are further hosts among its bindings that have its flows: a live migration can begin.
+    """
 
     kind: ClassVar[str] = "port_status"
 
@@ -85,6 +90,7 @@ class PortStatus(Record, frozen=True, gc=False, omit_defaults=True):
     active: bool
     host: str | None = None
     reason: str | None = None
+    prepared: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

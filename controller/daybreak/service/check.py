@@ -120,7 +120,8 @@ class Check:
     def _duplicates(self, port: Port) -> Iterator[Finding]:
         places = self._engine.values(PLACED, port.id)
         if places:
-            why = f"the one that counts is {places[0].interface} of host {places[0].host}"
+            which = ", ".join(f"{place.interface} of host {place.host}" for place in places)
+            why = f"the one that counts is {which}"
         else:
             why = f"the cloud has it on host {port.host_id}"
         for claim in self._engine.values(CLAIMS, port.id):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from daybreak.engine.engine import Engine
+from daybreak.engine.pipeline import Pipeline
 from daybreak.model import (
     INTENTS,
     Firewall,
@@ -23,12 +24,18 @@ NAMES_ALONE: tuple[type[Record], ...] = (SecurityGroup,)
 """They have nothing but a name, and what belongs to them has the effect."""
 
 
+def acted_on(pipeline: Pipeline) -> set[type[Record]]:
+    """Kinds that a rule reads, and those that are nothing but a name for what rules read."""
+    read = {source for rule in pipeline.rules for source in (rule.root, *rule.reads)}
+    return {kind for kind in INTENTS if kind in read or kind in NAMES_ALONE}
+
+
 def without_effect(engine: Engine) -> Iterator[tuple[type[Record], int]]:
     """Kinds that no rule declares to read, and how many of each there are."""
-    read = {source for rule in engine.pipeline.rules for source in (rule.root, *rule.reads)}
+    done = acted_on(engine.pipeline)
     for kind in INTENTS:
         number = len(engine.records.get(kind, ()))
-        if number and kind not in read and kind not in NAMES_ALONE:
+        if number and kind not in done:
             yield kind, number
 
 

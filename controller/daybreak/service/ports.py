@@ -13,8 +13,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+import msgspec
+
 from daybreak.engine.engine import Wave
-from daybreak.features.vocabulary import FACTS, PLACED, Place
+from daybreak.features.vocabulary import FACTS, PLACED, Place, foremost
 from daybreak.model import Interface, Location, Network, Port, PortStatus, Record, Transaction
 from daybreak.service.compute import Compute
 from daybreak.service.hosts import Hosts
@@ -134,19 +136,31 @@ class Ports:
             yield Location, None
             yield PortStatus, None
             return
-        places = self._engine.values(PLACED, port_id)
-        place: Place | None = places[0] if places else None
-        live = place is not None and self._hosts.live(place.host)
         network = self._store.get(Network, port.network_id)
-        interface = self._store.get(Interface, f"{place.host}/{place.interface}") if place else None
-        status = status_of(port, place, interface, network, live)
+        places = self._engine.values(PLACED, port_id)
+        place = foremost(port.host_id, places)
+        status = self._status(port, place, network)
         if place is None:
             yield Location, None
-        elif not self._switches.applied(place.host, self._since.get(port_id, 0)):
-            self._waiting[place.host].add(port_id)
+        elif not self._applied(port_id, place.host):
             known = self._store.get(PortStatus, port_id)
             if status.active and not (known and known.active and known.host == place.host):
                 status = PortStatus(port_id, False, place.host, "waits for its flows on its host")
         else:
             yield Location, Location(port_id, place.host)
-        yield PortStatus, status
+        further = (other for other in places if other is not place and self._applied(port_id, other.host))
+        prepared = tuple(other.host for other in further if self._status(port, other, network).active)
+        yield PortStatus, msgspec.structs.replace(status, prepared=prepared)
+
+    def _status(self, port: Port, place: Place | None, network: Network | None) -> PortStatus:
+        """What is true of a port at one of its places."""
+        interface = self._store.get(Interface, f"{place.host}/{place.interface}") if place else None
+        live = place is not None and self._hosts.live(place.host)
+        return status_of(port, place, interface, network, live)
+
+    def _applied(self, port: str, host: str) -> bool:
+        """Whether a host's switch has confirmed the port's flows; if not, the port is looked at again when it does."""
+        if self._switches.applied(host, self._since.get(port, 0)):
+            return True
+        self._waiting[host].add(port)
+        return False

@@ -18,6 +18,7 @@ from daybreak.northbound import admin, neutron, restconf, v1
 from daybreak.northbound.http import CannotListen, Plaintext, app, serve_http
 from daybreak.service.config import LOOPBACK, Config, Listener, Target
 from daybreak.service.controller import KINDS, Controller
+from daybreak.service.effect import acted_on
 from daybreak.service.progress import Progresses
 from daybreak.service.secrets import Secrets
 from daybreak.service.views import Views
@@ -113,7 +114,8 @@ async def serve(
             stack.push_async_callback(databases.close)
         for target in config.ovsdb_targets:
             stack.push_async_callback(end, call(target, controller, secrets))
-        api = v1.Api(store, INTENTS, Progresses(controller.compute, controller.switches))
+        progress = Progresses(controller.compute, controller.switches)
+        api = v1.Api(store, INTENTS, progress, acted_on(controller.engine.pipeline))
         await stack.enter_async_context(northbound(config, controller, secrets, api))
         stack.callback(api.close)
         log.info("ready", northbound=config.northbound, revision=store.revision)

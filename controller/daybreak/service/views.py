@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar, cast
 from daybreak.engine.explain import dependents, flows, objects
 from daybreak.engine.memo import Memo, Topic
 from daybreak.engine.rule import Rule
-from daybreak.features.vocabulary import FACTS, PLACED, PRESENT, SUBSCRIPTIONS, Facts, Place
+from daybreak.features.vocabulary import FACTS, PLACED, PRESENT, SUBSCRIPTIONS, Facts, Place, foremost
 from daybreak.model import Host, Network, Port, PortStatus, Record, Subnet
 from daybreak.northbound.admin import Ambiguous, NotThere
 from daybreak.northbound.admin.answers import (
@@ -153,7 +153,7 @@ class Views:
             )
 
     def _port(self, port: Port) -> PortAnswer:
-        place = next(iter(self._places(port.id)), None)
+        place = foremost(port.host_id, self._places(port.id))
         host = self.rows(Host).get(place.host) if place else None
         status = self.rows(PortStatus).get(port.id)
         return PortAnswer(

@@ -6,6 +6,7 @@ names stand for ids. A line that begins a column further to the right belongs to
     network blue type=vxlan vni=5000 physical=physnet1 vlan=7 down        a network; what is not named stays as it was
     port web network=blue mac=fa:16:3e:00:00:01 ips=10.1.0.1,10.1.0.2     a port
     port web host=h1 security=off down pairs=10.2.0.0/16,10.1.0.9@aa:…    its binding, port security, address pairs
+    port web bindings=h1,h2             all hosts that it is bound to, the active one first
     host h1 vtep=10.0.0.1 patches=physnet1:7 nd_ext                       what a hypervisor reports; its abilities
     plug web h1 ofport=5 as=tap1        an interface that carries the port's id; `unplug web h1 as=tap1` takes it away
     applied web h1                      the port's flows are on h1: its Location; `unapplied web` forgets it
@@ -49,6 +50,7 @@ from daybreak.model import (
     Location,
     Network,
     Port,
+    PortBinding,
     PortStatus,
     Record,
     Subnet,
@@ -112,6 +114,10 @@ def pair(text: str) -> AddressPair:
     return AddressPair(address, mac or None)
 
 
+def bound(text: str) -> tuple[PortBinding, ...]:
+    return tuple(PortBinding(host, "INACTIVE" if n else "ACTIVE") for n, host in enumerate(several(text)))
+
+
 def network_fields(words: Words) -> dict[str, Any]:
     physical = {"physical_network": ("physical", str)}
     number = {"segmentation_id": (next((word for word in ("vni", "vlan") if word in words.values), ""), str)}
@@ -126,6 +132,7 @@ def port_fields(words: Words) -> dict[str, Any]:
             fixed_ips=("ips", lambda text: tuple(FixedIp(ip) for ip in several(text))),
             allowed_address_pairs=("pairs", lambda text: tuple(pair(part) for part in several(text))),
             host_id=("host", str),
+            bindings=("bindings", bound),
             port_security_enabled=("security", lambda text: text == "on"),
         )
         | words.state()

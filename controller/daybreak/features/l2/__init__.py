@@ -206,12 +206,18 @@ def shared_macs(port: Port) -> set[str]:
 def local(port_id: str, places: tuple[Place, ...], view: View) -> Iterator[Output]:
     """A port on its own host: where its packets come from and go to."""
     port, key = view.get(Port, port_id), view.get(PortKey, port_id)
-    host, ofport, _interface = places[0]
-    if port is None or key is None or not ofport or port.admin_state_up is False:
+    if port is None or key is None or port.admin_state_up is False:
         return
     facts = view.one(FACTS, port.network_id)
     if facts is None or not facts.up:
         return
+    for place in places:
+        if place.ofport:
+            yield from local_on(place.host, place.ofport, port, key, facts)
+
+
+def local_on(host: str, ofport: int, port: Port, key: PortKey, facts: Facts) -> Iterator[Output]:
+    """What one host needs for a port of its own."""
     topic = host_topic(host)
     yield topic, FROM_PORT, (ofport, facts.key, key.value)
     yield topic, OUT_OF_PORT, (key.value, ofport)
@@ -252,6 +258,55 @@ def chunks_of(items: Sequence[T]) -> list[Sequence[T]]:
 def copies_for(ports: Sequence[int]) -> tuple[Action, ...]:
     """The actions that give each of these ports of the host a copy."""
     return tuple([action for port in ports for action in (load(TARGET, port), resubmit(Stage.INGRESS_POLICY))])
+
+
+# -- ports on their way to another host -------------------------------------------------------------------------------
+
+TO_BOTH_ENDS = Shape(
+    "to_both_ends",
+    SWITCH,
+    60,
+    [(DATAPATH, Var("network")), (ORIGIN, FROM_VM), (FIELDS["eth_dst"], Var("mac"))],
+    [load(ENCAP, Var("encap")), SetField(FIELDS["tun_id"], Var("vni")), Var("copies", kind="actions")],
+    "network mac encap vni copies",
+    "a port that is migrating: to the host where it is and to the one where it will be",
+)
+HERE_AND_TO_OTHER_END = Shape(
+    "here_and_to_other_end",
+    SWITCH,
+    110,
+    [(DATAPATH, Var("network")), (ORIGIN, FROM_VM), (FIELDS["eth_dst"], Var("mac"))],
+    [
+        load(TARGET, Var("port")),
+        resubmit(Stage.INGRESS_POLICY),
+        load(ENCAP, Var("encap")),
+        SetField(FIELDS["tun_id"], Var("vni")),
+        Var("copies", kind="actions"),
+    ],
+    "network mac port encap vni copies",
+    "a port that is migrating, from a VM on one of its two hosts",
+)
+
+
+@rule(PLACED, reads=(Port, PortKey, FACTS, VTEP), emits=(PRESENT,))
+def migrating(port_id: str, places: tuple[Place, ...], view: View) -> Iterator[Output]:
+    """While a port is plugged in on two hosts, each packet goes to both: whichever runs the VM takes it."""
+    port, key = view.get(Port, port_id), view.get(PortKey, port_id)
+    hosts = tuple(place.host for place in places if place.ofport)
+    if len(hosts) < 2 or port is None or key is None or port.admin_state_up is False:
+        return
+    facts = view.one(FACTS, port.network_id)
+    if facts is None or not facts.up:
+        return
+    for host in hosts:
+        yield PRESENT, port.network_id, host
+    if not facts.encap or not port.mac_address:
+        return
+    mac, encap = mac_bytes(port.mac_address), ENCAPS[facts.encap]
+    copies = tuple(copies_to(vteps_of(hosts, view)))
+    yield network_topic(port.network_id), TO_BOTH_ENDS, (facts.key, mac, encap, facts.vni, copies)
+    for host in hosts:
+        yield host_topic(host), HERE_AND_TO_OTHER_END, (facts.key, mac, key.value, encap, facts.vni, copies)
 
 
 # -- ports on other hosts ---------------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 """rules: which interface of which host is a port.
 
-An interface claims the port whose id it carries in `external_ids:iface-id`. A claim counts only on the host that the
-cloud bound the port to; where the cloud names none, the first claim holds (the port's Location remembers it) until it
-is released. Of several on one host, one whose interface is open comes first. All other claims are duplicates, and
-listed. Every port and network gets its key here.
+An interface claims the port whose id it carries in `external_ids:iface-id`. A claim counts only on a host that the
+cloud bound the port to: one, or during a live migration two. Where the cloud names none, the first claim holds (the
+port's Location remembers it) until it is released. Of several on one host, one whose interface is open comes first. All
+other claims are duplicates, and listed. Every port and network gets its key here.
 """
 
 from collections.abc import Iterator
@@ -42,22 +42,22 @@ def claim(interface: Interface, view: View) -> Iterator[Output]:
 
 @rule(Port, reads=(CLAIMS, Location), emits=(PLACED, DUPLICATES))
 def place(port: Port, view: View) -> Iterator[Output]:
-    """Of all claims to a port one counts."""
+    """Of all claims to a port one counts on each host that it is bound to."""
     claims = view.all(CLAIMS, port.id)
     if not claims:
         return
-    if port.host_id:
-        counting = [claim for claim in claims if claim.host == port.host_id]
+    if hosts := port.hosts:
+        groups = [[claim for claim in claims if claim.host == host] for host in hosts]
     else:
         location = view.get(Location, port.id)
         held = [claim for claim in claims if location is not None and claim.host == location.host]
-        counting = held or list(claims)
-    counts = min(counting, key=lambda claim: (not claim.ofport, claim), default=None)
-    if counts is not None:
-        yield PLACED, port.id, counts
-    for other in claims:
-        if other != counts:
-            yield DUPLICATES, port.id, other.host
+        groups = [held or list(claims)]
+    count = {min(group, key=lambda claim: (not claim.ofport, claim)) for group in groups if group}
+    for claim in claims:
+        if claim in count:
+            yield PLACED, port.id, claim
+        else:
+            yield DUPLICATES, port.id, claim.host
 
 
 @rule(Host, emits=(VTEP, CAPABLE, SUBSCRIPTIONS))

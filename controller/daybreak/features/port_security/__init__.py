@@ -227,9 +227,15 @@ def defaults(view: View) -> Iterator[Output]:
 def allowed_sources(port_id: str, places: tuple[Place, ...], view: View) -> Iterator[Output]:
     """Which sources a port may use."""
     port, key = view.get(Port, port_id), view.get(PortKey, port_id)
-    if port is None or key is None or not places[0].ofport or port.admin_state_up is False:
+    if port is None or key is None or port.admin_state_up is False:
         return
-    topic = host_topic(places[0].host)
+    for place in places:
+        if place.ofport:
+            yield from allowed_sources_on(host_topic(place.host), port, key)
+
+
+def allowed_sources_on(topic: str, port: Port, key: PortKey) -> Iterator[Output]:
+    """The sources that a port may use, on one host."""
     if port.port_security_enabled is False or not port.mac_address:
         yield topic, UNCHECKED, (key.value,)
         return

@@ -140,12 +140,13 @@ def answers(port: Port, view: View) -> Iterator[Output]:
     if facts is None or not facts.up or view.get(Location, port.id) is None:
         return
     topic, mac = network_topic(port.network_id), mac_bytes(port.mac_address)
-    place, key = view.one(PLACED, port.id), view.get(PortKey, port.id)
+    places, key = view.all(PLACED, port.id), view.get(PortKey, port.id)
     for fixed in port.fixed_ips:
         address = fixed.ip_address
         if ":" in address:
             yield capable(topic, ND_EXT), ANSWER_ND, (facts.key, ipv6_bytes(address), mac)
             continue
         yield topic, ANSWER_ARP, (facts.key, ipv4_number(address), mac)
-        if place is not None and place.ofport and key is not None:
-            yield host_topic(place.host), ASK_OWN_ARP, (key.value, ipv4_number(address))
+        for place in places:
+            if place.ofport and key is not None:
+                yield host_topic(place.host), ASK_OWN_ARP, (key.value, ipv4_number(address))

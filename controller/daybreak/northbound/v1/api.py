@@ -1,6 +1,6 @@
 """io: the modern API over HTTP."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
@@ -52,9 +52,15 @@ transaction_decoder = msgspec.json.Decoder(TransactionAsked)
 
 
 class Api:
-    """The modern API. `kinds` are its collections."""
+    """The modern API. `kinds` are its collections; those of `acted_on` have an effect on switches."""
 
-    def __init__(self, store: Store, kinds: Sequence[type[Record]], switches: Switches) -> None:
+    def __init__(
+        self,
+        store: Store,
+        kinds: Sequence[type[Record]],
+        switches: Switches,
+        acted_on: Collection[type[Record]] = (),
+    ) -> None:
         self._store = store
         self._kinds: Mapping[str, type[Record]] = {kind.kind: kind for kind in kinds}
         self._index = Index(store, kinds, SHOWN)
@@ -62,7 +68,7 @@ class Api:
         self._switches = switches
         self._events = Events(store, switches)
         self._streams = 0
-        self._document = encode(document(kinds))
+        self._document = encode(document(kinds, acted_on))
 
     def close(self) -> None:
         """End the streams, so that the server need not wait for them."""

@@ -1,7 +1,7 @@
 """rules: the OpenAPI 3.1 document, made from the records and from what is asked and answered."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -26,8 +26,8 @@ def path_of(kind: type[Record]) -> str:
     return f"{name.removesuffix('y')}ies" if re.search("[^aeiou]y$", name) else f"{name}s"
 
 
-def document(kinds: Sequence[type[Record]]) -> Schema:
-    """The document for these collections."""
+def document(kinds: Sequence[type[Record]], acted_on: Collection[type[Record]] = ()) -> Schema:
+    """The document for these collections; `acted_on`: the kinds that have an effect on switches."""
     asked = [answers.TransactionAsked, answers.Written, answers.DigestsAnswer, answers.PageAnswer]
     told = [answers.Progress, answers.Problem, answers.HostState, Host, PortStatus]
     _, schemas = msgspec.json.schema_components([*kinds, *asked, *told], ref_template="#/components/schemas/{name}")
@@ -47,6 +47,10 @@ def document(kinds: Sequence[type[Record]]) -> Schema:
             "title": "Daybreak",
             "version": "1",
             "description": "The modern API of Daybreak. Every write is durable before it is answered.",
+        },
+        "x-daybreak-kinds": {
+            kind.kind: {"collection": f"{BASE}/{path_of(kind)}", "schema": kind.__name__, "in_effect": kind in acted_on}
+            for kind in kinds
         },
         "security": [{"basic": []}],
         "paths": paths | others([kind.kind for kind in kinds]),

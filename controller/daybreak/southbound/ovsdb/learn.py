@@ -45,6 +45,7 @@ def learn(replica: Replica, remote_address: str | None, integration: str = INTEG
         patches=tuple(_patches(root, interfaces)),
         tunnels=tuple(_tunnels(interfaces)),
         hostconfigs=tuple(sorted(hostconfigs(root).items())),
+        vhost_user=tuple(sorted(kind for kind in root.iface_types if kind.startswith("dpdkvhostuser"))),
     )
     return Learned(host, {claim.name: claim for claim in _claims(host.id, interfaces)})
 

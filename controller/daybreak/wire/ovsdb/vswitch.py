@@ -27,6 +27,7 @@ class OpenVSwitch(Row, frozen=True, kw_only=True, gc=False):
     bridges: tuple[UUID, ...] = ()
     datapaths: dict[str, UUID] = {}
     external_ids: dict[str, str] = {}
+    iface_types: tuple[str, ...] = ()
     other_config: dict[str, str] = {}
     ovs_version: str | None = None
 

@@ -13,6 +13,7 @@ from daybreak.northbound import neutron, v1
 from daybreak.northbound.credentials import Credentials
 from daybreak.northbound.http import app, serve_http
 from daybreak.service.controller import KINDS, Controller
+from daybreak.service.effect import acted_on
 from daybreak.service.progress import Progresses
 from daybreak.store.contract import Store
 from daybreak.store.memory import MemoryStore
@@ -51,7 +52,9 @@ class Served(NamedTuple):
 async def serving(store: Store, credentials: Credentials) -> AsyncIterator[Served]:
     controller = Controller(store)
     controller.start()
-    api = v1.Api(store, INTENTS, Progresses(controller.compute, controller.switches))
+    api = v1.Api(
+        store, INTENTS, Progresses(controller.compute, controller.switches), acted_on(controller.engine.pipeline)
+    )
     application = app(store, credentials, [neutron.routes, lambda store: api.routes()])
     async with (
         serve_http(application, "127.0.0.1", 0) as (host, port),

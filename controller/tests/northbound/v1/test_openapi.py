@@ -31,6 +31,14 @@ async def test_every_collection_is_in_the_document_and_answers(served: Any) -> N
         assert await served.ask("GET", path.removeprefix("/v1")) == (200, {"items": [], "next": None})
 
 
+async def test_kinds_say_where_they_are_and_whether_anything_acts_on_them(served: Any) -> None:
+    _, document = await served.ask("GET", "/openapi.json")
+    kinds = document["x-daybreak-kinds"]
+    assert kinds["port"] == {"collection": "/v1/ports", "schema": "Port", "in_effect": True}
+    assert kinds["ike_policy"]["in_effect"] is False  # kept, and no feature reads it
+    assert all(each["collection"] in document["paths"] for each in kinds.values())
+
+
 async def test_what_a_field_takes_is_in_the_document(served: Any) -> None:
     _, document = await served.ask("GET", "/openapi.json")
     schemas = document["components"]["schemas"]
