@@ -4,7 +4,7 @@ import ctypes
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,10 +93,16 @@ class Namespace:
                 Path("/proc/sys/net", *name.split("__")).write_text(f"{value}\n")
 
     def exec(
-        self, *argv: str, stdin: str | None = None, timeout: float = 60.0, check: bool = True
+        self,
+        *argv: str,
+        stdin: str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 60.0,
+        check: bool = True,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in it and wait for the end. Raises LabError as process.run does."""
-        return run(*self._argv(argv), stdin=stdin, env=self.environment, timeout=timeout, check=check)
+        """Run a command in it and wait for the end; `env` is added to ours. Raises LabError as process.run does."""
+        environment = {**(env or {}), **self.environment}
+        return run(*self._argv(argv), stdin=stdin, env=environment, timeout=timeout, check=check)
 
     def popen(self, *argv: str, **options: Any) -> subprocess.Popen[Any]:
         """Start a command in it; the options are subprocess.Popen's. The lab ends it when it is torn down."""
@@ -117,6 +123,7 @@ class Namespace:
         """What its processes know beside ours: whose they are, and which Open vSwitch is theirs (ovs-vsctl(8))."""
         return {
             MARK: str(self.directory),
+            "SPT_NOENV": "1",  # else programs that give themselves a title (setproctitle) write it over the mark
             **{f"OVS_{kind}DIR": str(self.home) for kind in ("RUN", "LOG", "DB", "SYSCONF")},
         }
 
