@@ -12,7 +12,7 @@ between them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Set
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
@@ -33,11 +33,14 @@ ALWAYS = ""
 
 
 class Wave(NamedTuple):
-    """What one transaction changed; what is there now is read from the engine (`topics`, `values`)."""
+    """What one transaction changed; what is there now is read from the engine (`topics`, `values`).
+
+    It holds until the engine is fed again.
+    """
 
     revision: int
-    flows: dict[Topic, set[bytes]]
-    facts: dict[Relation, set[str]]
+    flows: Mapping[Topic, Set[bytes]]
+    facts: Mapping[Relation, Set[str]]
     runs: int
 
 
@@ -87,13 +90,13 @@ def invocation(rule: Rule, view: View) -> Callable[[str, Any], Iterable[Output]]
     return lambda key, row: function(row, view)
 
 
-def unique(flows: list[Any]) -> list[Any]:
+def unique(places: tuple[Any, ...], bodies: list[bytes]) -> tuple[tuple[Any, ...], list[bytes]]:
     """Flows with those left out that are there already. ValueError for two of one key that are not the same."""
-    bodies: dict[tuple[Topic, bytes], bytes] = {}
-    for topic, key, body in zip(flows[::3], flows[1::3], flows[2::3], strict=True):
-        if bodies.setdefault((topic, key), body) != body:
+    flows: dict[tuple[Topic, bytes], bytes] = {}
+    for place, body in zip(pairs(places), bodies, strict=True):
+        if flows.setdefault(place, body) != body:
             raise ValueError("it yields two different flows of one match")
-    return [part for (topic, key), body in bodies.items() for part in (topic, key, body)]
+    return tuple(part for place in flows for part in place), list(flows.values())
 
 
 class Engine:
@@ -117,11 +120,10 @@ class Engine:
         for rule, dirty in zip(self.rules, self._dirty, strict=True):
             for source in {rule.root, *rule.reads}:
                 self._wakes[source].append(dirty)
-            if rule.root is None:
-                dirty[ALWAYS] = None
         self._runners = [self._runner(rule) for rule in self.rules]
         self._changed_flows: dict[Topic, set[bytes]] = defaultdict(set)
         self._changed_facts: dict[Relation, set[str]] = defaultdict(set)
+        self._is_first = True
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -158,6 +160,7 @@ class Engine:
 
         Until it has returned, topics and relations are between two states: nobody may read them.
         """
+        self._is_first = not self.memos
         records = self.records
         for kind, key, _old, new in changes:
             table = records[kind]
@@ -165,28 +168,36 @@ class Engine:
                 table.pop(key, None)
             else:
                 table[key] = new
-            self._touch(kind, key)
+            if not self._is_first:
+                self._touch(kind, key)
         runs = self.runs
-        for rule, dirty in zip(self.rules, self._dirty, strict=True):
-            if not dirty:
-                continue
-            run = self._runners[rule.rank]
+        for rule, run, dirty in zip(self.rules, self._runners, self._dirty, strict=True):
+            rows = self._rows(rule)
             pause = self.runs + SLICE
-            for key in list(dirty):
-                run(key)
+            for key, row in list(rows.items()) if self._is_first else [(key, rows.get(key)) for key in dirty]:
+                run(key, row)
                 if self.runs >= pause:
                     pause = self.runs + SLICE
                     yield
             dirty.clear()
         self.revision = revision
-        wave = Wave(revision, dict(self._changed_flows), dict(self._changed_facts), self.runs - runs)
-        self._changed_flows.clear()
-        self._changed_facts.clear()
+        wave = self._wave(revision, self.runs - runs)
         contested = {topic for topic, _ in self.conflicts}
         for topic in wave.flows:
             if not topic.flows and topic not in contested:
                 del self.topics[topic.name]
         return wave
+
+    def _wave(self, revision: int, runs: int) -> Wave:
+        """What was noted of a wave; of the first, all that there is."""
+        if self._is_first:
+            flows: Mapping[Topic, Set[bytes]] = {topic: topic.flows.keys() for topic in self.topics.values()}
+            facts: Mapping[Relation, Set[str]] = {each: rows.keys() for each, rows in self.relations.items() if rows}
+        else:
+            flows, facts = dict(self._changed_flows), dict(self._changed_facts)
+        self._changed_flows.clear()
+        self._changed_facts.clear()
+        return Wave(revision, flows, facts, runs)
 
     def _touch(self, source: Any, key: str) -> None:
         """Wake what has this row as its root or reads it under its own key, and the memos that noted a read of it."""
@@ -199,16 +210,14 @@ class Engine:
 
     # -- running ------------------------------------------------------------------------------------------------------
 
-    def _runner(self, rule: Rule) -> Callable[[str], None]:
-        """A function that runs the rule for a key: what does not change between keys is looked up once."""
-        rows = self._rows(rule)
+    def _runner(self, rule: Rule) -> Callable[[str, Any], None]:
+        """A function that runs the rule for a key and its row: what does not change between keys is looked up once."""
         call = invocation(rule, self._view)
         view, memos = self._view, self.memos
 
-        def run(key: str) -> None:
+        def run(key: str, row: Any) -> None:
             cookie = rule.cookie(key)
             memo = memos.get(cookie)
-            row = rows.get(key)
             if row is None:
                 if memo is not None:
                     self._retract(memo)
@@ -220,21 +229,20 @@ class Engine:
                 raise RuntimeError(f"{rule}({key}) and {memo} have the same cookie {cookie:#x}")
             view.rule = rule
             view.key = key
-            noted: list[Any] = []
-            view.noted = noted
             failure = None
             try:
-                flows, facts = self._encode(memo, list(call(key, row)))
+                places, bodies, facts = self._encode(cookie, list(call(key, row)))
             except Exception as error:
-                flows, facts, failure = [], (), f"{type(error).__name__}: {error}"[:REASON]
-            if flows or memo.flows:
-                self._settle(memo, flows)
+                places, bodies, facts, failure = (), [], (), f"{type(error).__name__}: {error}"[:REASON]
+            if places or memo.flows:
+                self._settle(memo, places, bodies)
             if facts != memo.facts:
                 self._exchange(memo, facts)
             if failure != memo.failure:
                 self._fail(memo, failure)
-            if noted or memo.reads:
-                self._note(memo, tuple(noted))
+            if view.noted or memo.reads:
+                self._note(memo, tuple(view.noted))
+                view.noted.clear()
 
         return run
 
@@ -244,56 +252,52 @@ class Engine:
             return {ALWAYS: ()}
         return self.relations[rule.root] if isinstance(rule.root, Relation) else self.records[rule.root]
 
-    def _encode(self, memo: Memo, outputs: list[Output]) -> tuple[list[Any], tuple[Any, ...]]:
-        """A rule's outputs: flows as [topic, key, body, topic, …], contributions as (relation, key, value, …)."""
-        prefix = memo.cookie.to_bytes(8, "big")
+    def _encode(self, cookie: int, outputs: Iterable[Output]) -> tuple[tuple[Any, ...], list[bytes], tuple[Any, ...]]:
+        """A rule's outputs: flows (topic, key, topic, …), their bodies, and contributions (relation, key, value, …)."""
+        prefix = cookie.to_bytes(8, "big")
         encoders = self.pipeline.encoders
-        topics = self.topics
-        flows: list[Any] = []
+        places: list[Any] = []
+        bodies: list[bytes] = []
         facts: list[Any] = []
-        for output in outputs:
-            target, what, value = output
+        topic, name = None, None
+        for target, what, value in outputs:
             if type(target) is Relation:
-                facts += output
+                facts += (target, what, value)
                 continue
-            topic = topics.get(target)
-            if topic is None:
-                topic = topics[target] = Topic(target)
+            if target is not name:
+                topic, name = self._topic(target), target
             key, instructions = encoders[what](*value)
-            flows += (topic, key, prefix + instructions)
-        keys = flows[1::3]
-        if len(set(keys)) != len(keys):
-            flows = unique(flows)
-        return flows, tuple(facts)
+            places += (topic, key)
+            bodies.append(prefix + instructions)
+        if len(bodies) > 1 and len(set(places[1::2])) < len(bodies):
+            return *unique(tuple(places), bodies), tuple(facts)
+        return tuple(places), bodies, tuple(facts)
 
-    def _settle(self, memo: Memo, flows: list[Any]) -> None:
+    def _topic(self, name: str) -> Topic:
+        """The topic of that name, made where there is none."""
+        topic = self.topics.get(name)
+        if topic is None:
+            topic = self.topics[name] = Topic(name)
+        return topic
+
+    def _settle(self, memo: Memo, places: tuple[Any, ...], bodies: Iterable[bytes]) -> None:
         """Replace a memo's flows; what is the same as before stays untouched."""
-        topics, keys = flows[::3], flows[1::3]
         contested = bool(self.conflicts)
-        changes = self._changed_flows
-        if memo.flows:
-            now = set(zip(topics, keys, strict=True))
-            for pair in pairs(memo.flows):
-                if pair in now:
-                    continue
-                topic, key = pair
-                if contested:
-                    self._withdraw(topic, key, memo.cookie)
-                else:
-                    del topic.flows[key]
-                    changes[topic].add(key)
-        for topic, key, body in zip(topics, keys, flows[2::3], strict=True):
-            table = topic.flows
-            present = table.get(key)
+        if memo.flows and memo.flows != places:
+            self._leave(memo, set(pairs(memo.flows)).difference(pairs(places)))
+        memo.flows = places
+        first, changes = self._is_first, self._changed_flows
+        for (topic, key), body in zip(pairs(places), bodies, strict=True):
+            flows = topic.flows
+            present = flows.get(key)
             if present == body:
                 continue
             if present is None and not contested:
-                table[key] = body
-                changes[topic].add(key)
+                flows[key] = body
+                if not first:
+                    changes[topic].add(key)
             else:
                 self._offer(topic, key, body, memo.cookie)
-        del flows[2::3]
-        memo.flows = tuple(flows)
 
     def _fail(self, memo: Memo, failure: str | None) -> None:
         """Keep the list of keys that yield nothing, and why."""
@@ -337,7 +341,7 @@ class Engine:
 
     def _retract(self, memo: Memo) -> None:
         """The memo's root is gone: so is all that followed from it."""
-        self._settle(memo, [])
+        self._settle(memo, (), ())
         self._exchange(memo, ())
         if memo.failure is not None:
             self._fail(memo, None)
@@ -345,6 +349,15 @@ class Engine:
         del self.memos[memo.cookie]
 
     # -- flows --------------------------------------------------------------------------------------------------------
+
+    def _leave(self, memo: Memo, places: Iterable[tuple[Topic, bytes]]) -> None:
+        """Take flows back that do not follow any more."""
+        for topic, key in places:
+            if self.conflicts:
+                self._withdraw(topic, key, memo.cookie)
+            else:
+                del topic.flows[key]
+                self._changed_flows[topic].add(key)
 
     def _offer(self, topic: Topic, key: bytes, body: bytes, cookie: int) -> None:
         """Put a flow in a topic, or, where another rule has one of the same key, withhold both."""
@@ -390,8 +403,9 @@ class Engine:
             return
         else:
             values[value] = 1
-        self._changed_facts[relation].add(key)
-        self._touch(relation, key)
+        if not self._is_first:
+            self._changed_facts[relation].add(key)
+            self._touch(relation, key)
 
     def _take_back(self, relation: Relation, key: str, value: Any) -> None:
         """A value's last contribution wakes the readers."""

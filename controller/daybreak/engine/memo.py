@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from daybreak.engine.rule import Rule
 
 
@@ -26,22 +28,19 @@ def pairs(flat: tuple[Any, ...]) -> Iterator[tuple[Any, Any]]:
     return zip(flat[::2], flat[1::2], strict=True)
 
 
-class Memo:
+class Memo(msgspec.Struct, eq=False):
     """One rule's result for one key: the flows (topic, flow key, topic, flow key, …), contributions and noted reads.
 
     `failure` is the reason why the key yields nothing, where the rule raised.
     """
 
-    __slots__ = ("cookie", "facts", "failure", "flows", "key", "reads", "rule")
-
-    def __init__(self, rule: Rule, key: str, cookie: int) -> None:
-        self.rule = rule
-        self.key = key
-        self.cookie = cookie
-        self.flows: tuple[Any, ...] = ()
-        self.facts: tuple[Any, ...] = ()
-        self.reads: tuple[Any, ...] = ()
-        self.failure: str | None = None
+    rule: Rule
+    key: str
+    cookie: int
+    flows: tuple[Any, ...] = ()
+    facts: tuple[Any, ...] = ()
+    reads: tuple[Any, ...] = ()
+    failure: str | None = None
 
     def __repr__(self) -> str:
         return f"{self.rule}({self.key})"

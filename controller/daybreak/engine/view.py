@@ -52,10 +52,15 @@ class View:
 
     def one(self, relation: Relation, key: str) -> Any:
         """The value of a key that has at most one, or None; more than one is a Contradiction."""
-        values = self.all(relation, key)
+        if key != self.key:
+            self.noted.append(relation)
+            self.noted.append(key)
+        values = self.relations[relation].get(key)
+        if values is None:
+            return None
         if len(values) > 1:
-            raise Contradiction(f"{relation} of {key} is not one but {len(values)}: {values}")
-        return values[0] if values else None
+            raise Contradiction(f"{relation} of {key} is not one but {len(values)}: {ordered(values)}")
+        return next(iter(values))
 
 
 class CheckedView(View):
@@ -70,6 +75,10 @@ class CheckedView(View):
     def all(self, relation: Relation, key: str) -> tuple[Any, ...]:
         self._declared(relation)
         return super().all(relation, key)
+
+    def one(self, relation: Relation, key: str) -> Any:
+        self._declared(relation)
+        return super().one(relation, key)
 
     def _declared(self, source: Any) -> None:
         if source not in self.rule.reads and source is not self.rule.root:

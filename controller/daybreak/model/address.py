@@ -1,6 +1,7 @@
 """data: addresses as the bytes and numbers that flows carry."""
 
 from ipaddress import ip_address, ip_network
+from socket import AF_INET, inet_pton
 from typing import NamedTuple
 
 
@@ -15,9 +16,11 @@ def ip_number(text: str) -> int:
 
 
 def ipv4_number(text: str) -> int:
-    """A canonical IPv4 address as a number; faster than `ip_number`. ValueError for what is not four bytes."""
-    a, b, c, d = text.split(".")
-    return int.from_bytes(bytes((int(a), int(b), int(c), int(d))), "big")
+    """An IPv4 address as a number; faster than `ip_number`. ValueError for what is none."""
+    try:
+        return int.from_bytes(inet_pton(AF_INET, text), "big")
+    except OSError:
+        raise ValueError(f"{text!r} is not an IPv4 address") from None
 
 
 def ipv6_bytes(text: str) -> bytes:

@@ -71,7 +71,6 @@ class Controller:
         gc.disable()  # all that is made now stays: looking through it again and again would find nothing
         self.engine.apply(self.store.revision, self._stored(self.store_kinds()))
         gc.enable()
-        gc.collect()
         gc.freeze()
         self.store.subscribe(self.compute.committed)
         self.switches.start()
