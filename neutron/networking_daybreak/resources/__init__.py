@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from networking_daybreak.resources import network, port, security_group
+from networking_daybreak.resources import metering, network, port, qos_policy, router, security_group, trunk
 from networking_daybreak.resources.kind import Body, Kind, Opendaylight
 
 __all__ = ["KINDS", "Body", "Kind", "Opendaylight"]
@@ -11,8 +11,12 @@ KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for module in (
         security_group,
+        qos_policy,
         network,
         port,
+        router,
+        trunk,
+        metering,
     )
     for kind in module.KINDS
 }

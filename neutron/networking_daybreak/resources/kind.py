@@ -4,10 +4,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import sqlalchemy as sa
+
 Body = dict[str, Any]
 """An object as Neutron's API shows it to an administrator."""
 
 OWNERSHIP = ("tenant_id", "project_id")
+
+Clause = Callable[[sa.Table], sa.ColumnElement[bool]]
+"""Which rows of a table count."""
+
+Owners = Callable[[Any, Any], Iterable[str]]
+"""The ids of the objects that a row, written in a session, belongs to."""
+
+
+def everything(table: sa.Table) -> sa.ColumnElement[bool]:
+    """The clause of kinds whose objects are all told of."""
+    return sa.true()
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,10 @@ class Kind:
     `parent_kinds`: the kinds of those. A deletion of such a parent waits for what was recorded of this kind before it.
     `record`: the body as the record that /v1 takes.
     `opendaylight`: how OpenDaylight's northbound takes it; None: that doesn't know it.
+    `model`: its table in Neutron's database, where that has standard attributes: tags and descriptions are found by it.
+    `where`: a clause for this table that tells which of its objects the controller is told of.
+    `rows`: the rows of Neutron's database that make up an object, by model, and whose they are. Where Neutron has no
+    hook, or none within the transaction, they are watched (services/rows.py), and the object is recorded with them.
     """
 
     name: str
@@ -57,6 +74,9 @@ class Kind:
     parents: Callable[[Body], Iterable[tuple[str, str]]] = lambda body: ()
     parent_kinds: tuple[str, ...] = ()
     opendaylight: Opendaylight | None = field(default=None)
+    model: Any = None
+    where: Clause = everything
+    rows: Mapping[Any, Owners] = field(default_factory=dict)
 
 
 def both_owners(body: Body) -> Body:
@@ -68,9 +88,17 @@ def both_owners(body: Body) -> Body:
 def chosen(body: Body, *names: str) -> dict[str, Any]:
     """The fields of a body that /v1 has under the same name, and what every object has; none that are null."""
     every = ("id", *OWNERSHIP, "revision_number")
-    return {name: body[name] for name in (*every, *names) if body.get(name) is not None}
+    record = {name: body[name] for name in (*every, *names) if body.get(name) is not None}
+    if body.get("tags"):
+        record["tags"] = body["tags"]
+    return record
 
 
 def references(kind: str, *ids: str | None) -> Iterable[tuple[str, str]]:
     """Pairs for those ids that say something."""
     return ((kind, id) for id in ids if id)
+
+
+def column(name: str) -> Owners:
+    """The object whose id stands in a column of the row."""
+    return lambda session, row: filter(None, [getattr(row, name)])

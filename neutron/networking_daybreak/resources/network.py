@@ -1,17 +1,19 @@
 """io: networks and subnets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import sqlalchemy as sa
 from neutron.db.models.dns import NetworkDNSDomain
 from neutron.db.models.external_net import ExternalNetwork
 from neutron.db.models.segment import NetworkSegment
-from neutron.db.models_v2 import DNSNameServer, IPAllocationPool, Network, Subnet, SubnetRoute
+from neutron.db.models.subnet_service_type import SubnetServiceType
+from neutron.db.models_v2 import DNSNameServer, IPAllocationPool, Network, Subnet, SubnetPool, SubnetRoute
 from neutron.db.port_security.models import NetworkSecurityBinding
 from neutron.db.qos.models import QosNetworkPolicyBinding
 from neutron.db.rbac_db_models import ACCESS_SHARED, NetworkRBAC
 
-from networking_daybreak.resources.kind import OWNERSHIP, Body, Kind, Opendaylight, chosen, references
+from networking_daybreak.resources.kind import OWNERSHIP, Body, Kind, Opendaylight, chosen, column, references
 from networking_daybreak.resources.reading import belonging, objects, paged, valued
 
 
@@ -32,7 +34,8 @@ def read_networks(context: Any, ids: Sequence[str]) -> dict[str, Body]:
         body["qos_policy_id"] = policies.get(id)
         body["port_security_enabled"] = secured.get(id, True)
         body["dns_domain"] = domains.get(id, "")
-        body.update(segmented([each for each in segments[id] if not each["is_dynamic"]]))
+        body["network_segments"] = [each for each in segments[id] if not each["is_dynamic"]]
+        body.update(segmented(body["network_segments"]))
     return found
 
 
@@ -50,8 +53,15 @@ def network_record(body: Body) -> dict[str, Any]:
     record = chosen(body, "name", "admin_state_up", "shared", "vlan_transparent", "mtu", "qos_policy_id")
     record["external"] = body["router:external"]
     record.update(segment_record(body))
+    if body["qinq"]:
+        record["vlan_qinq"] = True
+    if body["dns_domain"]:
+        record["dns_domain"] = body["dns_domain"]
     if "segments" in body:
-        record["segments"] = [segment_record(each) for each in body["segments"]]
+        record["segments"] = [
+            segment_record(shown) | {"id": each["id"]} | ({"name": each["name"]} if each["name"] else {})
+            for shown, each in zip(body["segments"], body["network_segments"], strict=True)
+        ]
     return record
 
 
@@ -73,7 +83,12 @@ def read_subnets(context: Any, ids: Sequence[str]) -> dict[str, Body]:
     pools = belonging(context, IPAllocationPool, "subnet_id", found, "first_ip")
     routes = belonging(context, SubnetRoute, "subnet_id", found, "destination", "nexthop")
     servers = belonging(context, DNSNameServer, "subnet_id", found, "order")
+    services = belonging(context, SubnetServiceType, "subnet_id", found, "service_type")
+    pooled = [body["subnetpool_id"] for body in found.values() if body["subnetpool_id"]]
+    scopes = valued(context, SubnetPool, "id", "address_scope_id", pooled) if pooled else {}
     for id, body in found.items():
+        body["service_types"] = [each["service_type"] for each in services[id]]
+        body["address_scope_id"] = scopes.get(body["subnetpool_id"])
         body["allocation_pools"] = [{"start": each["first_ip"], "end": each["last_ip"]} for each in pools[id]]
         body["host_routes"] = [{name: each[name] for name in ("destination", "nexthop")} for each in routes[id]]
         body["dns_nameservers"] = [each["address"] for each in servers[id]]
@@ -92,7 +107,25 @@ def subnet_record(body: Body) -> dict[str, Any]:
         "ipv6_address_mode",
         "ipv6_ra_mode",
     )
-    return chosen(body, *plain, "dns_nameservers", "allocation_pools", "host_routes")
+    more = ("dns_nameservers", "allocation_pools", "host_routes", "segment_id", "address_scope_id")
+    record = chosen(body, *plain, *more)
+    if body["service_types"]:
+        record["service_types"] = body["service_types"]
+    return record
+
+
+def of_pool(session: Any, row: Any) -> Iterable[str]:
+    """The subnets of a pool, whose address scope is theirs."""
+    table = Subnet.__table__
+    return session.scalars(sa.select(table.c.id).where(table.c.subnetpool_id == row.id))
+
+
+def opendaylight_network(body: Body) -> Body:
+    return {name: value for name, value in body.items() if name != "network_segments"}
+
+
+def opendaylight_subnet(body: Body) -> Body:
+    return {name: value for name, value in body.items() if name != "address_scope_id"}
 
 
 KINDS = (
@@ -109,7 +142,10 @@ KINDS = (
             create=frozenset({"status", "subnets"}),
             update=frozenset({"status", "subnets", "id", *OWNERSHIP}),
             unless_null=frozenset({"qos_policy_id"}),
+            shape=opendaylight_network,
         ),
+        model=Network,
+        rows={NetworkRBAC: column("object_id"), NetworkSegment: column("network_id")},
     ),
     Kind(
         "subnet",
@@ -123,6 +159,9 @@ KINDS = (
             "subnet",
             update=frozenset({"id", "network_id", "ip_version", "cidr", *OWNERSHIP}),
             unless_null=frozenset({"segment_id", "subnetpool_id"}),
+            shape=opendaylight_subnet,
         ),
+        model=Subnet,
+        rows={SubnetPool: of_pool, SubnetServiceType: column("subnet_id")},
     ),
 )

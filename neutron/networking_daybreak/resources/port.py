@@ -6,14 +6,18 @@ from typing import Any
 
 from neutron.db.extra_dhcp_opt.models import ExtraDhcpOpt
 from neutron.db.models.allowed_address_pair import AllowedAddressPair
+from neutron.db.models.data_plane_status import PortDataPlaneStatus
 from neutron.db.models.dns import PortDNS
+from neutron.db.models.port_forwarding import PortForwarding
+from neutron.db.models.port_trusted import PortTrusted
 from neutron.db.models.securitygroup import SecurityGroupPortBinding
+from neutron.db.models.uplink_status_propagation import PortUplinkStatusPropagation
 from neutron.db.models_v2 import IPAllocation, Network, Port
 from neutron.db.port_security.models import PortSecurityBinding
 from neutron.db.qos.models import QosPortPolicyBinding
 from neutron.plugins.ml2.models import PortBinding
 
-from networking_daybreak.resources.kind import OWNERSHIP, Body, Kind, Opendaylight, chosen, references
+from networking_daybreak.resources.kind import OWNERSHIP, Body, Kind, Opendaylight, chosen, column, references
 from networking_daybreak.resources.reading import belonging, objects, paged, valued
 
 ACTIVE = "ACTIVE"
@@ -29,7 +33,10 @@ def read_ports(context: Any, ids: Sequence[str]) -> dict[str, Body]:
     options = belonging(context, ExtraDhcpOpt, "port_id", found, "ip_version", "opt_name")
     secured = valued(context, PortSecurityBinding, "port_id", "port_security_enabled", found)
     policies = valued(context, QosPortPolicyBinding, "port_id", "policy_id", found)
-    names = valued(context, PortDNS, "port_id", "dns_name", found)
+    names = belonging(context, PortDNS, "port_id", found)
+    watched = valued(context, PortDataPlaneStatus, "port_id", "data_plane_status", found)
+    uplinks = valued(context, PortUplinkStatusPropagation, "port_id", "propagate_uplink_status", found)
+    trusted = valued(context, PortTrusted, "port_id", "trusted", found)
     unowned = [body["network_id"] for body in found.values() if not body["project_id"]]
     owners = valued(context, Network, "id", "project_id", unowned) if unowned else {}
     for id, body in found.items():
@@ -46,7 +53,11 @@ def read_ports(context: Any, ids: Sequence[str]) -> dict[str, Body]:
         ]
         body["port_security_enabled"] = secured.get(id, True)
         body["qos_policy_id"] = policies.get(id)
-        body["dns_name"] = names.get(id)
+        (name,) = names[id] or ({},)
+        body["dns_name"], body["dns_domain"] = name.get("dns_name"), name.get("dns_domain")
+        body["data_plane_status"] = watched.get(id)
+        body["propagate_uplink_status"] = uplinks.get(id)
+        body["trusted"] = trusted.get(id)
         body["bindings"] = bindings[id]
         body.update(bound(next((each for each in bindings[id] if each["status"] == ACTIVE), None)))
     return found
@@ -90,7 +101,11 @@ def port_record(body: Body) -> dict[str, Any]:
         "extra_dhcp_opts",
         "port_security_enabled",
         "qos_policy_id",
+        "data_plane_status",
+        "propagate_uplink_status",
+        "trusted",
     )
+    record |= {name: body[name] for name in ("dns_name", "dns_domain") if body[name]}
     record["host_id"] = body["binding:host_id"]
     record["vnic_type"] = body["binding:vnic_type"]
     record["vif_type"] = body["binding:vif_type"]
@@ -134,8 +149,21 @@ KINDS = (
             "port",
             create=frozenset({"status"}),
             update=frozenset({"status", "network_id", "id", *OWNERSHIP}),
-            unless_null=frozenset({"binding:profile", "dns_name", "port_security_enabled", "qos_policy_id"}),
+            unless_null=frozenset(
+                {
+                    "binding:profile",
+                    "data_plane_status",
+                    "dns_domain",
+                    "dns_name",
+                    "port_security_enabled",
+                    "propagate_uplink_status",
+                    "qos_policy_id",
+                    "trusted",
+                }
+            ),
             shape=opendaylight_port,
         ),
+        model=Port,
+        rows={PortForwarding: column("internal_neutron_port_id")},
     ),
 )

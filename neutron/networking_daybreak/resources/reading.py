@@ -5,18 +5,19 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from neutron.db.models.tag import Tag
 from neutron_lib.db import api as db_api
 from neutron_lib.db.standard_attr import StandardAttribute
 from oslo_utils import timeutils
 
-from networking_daybreak.resources.kind import Body
+from networking_daybreak.resources.kind import Body, Clause, everything
 
 Row = dict[str, Any]
 ATTRIBUTES = StandardAttribute.__table__
 
 
-def objects(context: Any, model: Any, ids: Sequence[str]) -> dict[str, Body]:
-    """The rows of a model with standard attributes, by their ids: its columns, description, revision and times."""
+def objects(context: Any, model: Any, ids: Sequence[str], where: Clause = everything) -> dict[str, Body]:
+    """The rows of a model with standard attributes, by their ids: its columns, description, revision, times, tags."""
     table = model.__table__
     query = (
         sa.select(
@@ -27,14 +28,16 @@ def objects(context: Any, model: Any, ids: Sequence[str]) -> dict[str, Body]:
             ATTRIBUTES.c.updated_at,
         )
         .join_from(table, ATTRIBUTES, table.c.standard_attr_id == ATTRIBUTES.c.id)
-        .where(table.c.id.in_(ids))
+        .where(table.c.id.in_(ids), where(table))
     )
     found = {}
     with db_api.CONTEXT_READER.using(context):
-        for row in context.session.execute(query).mappings():
+        rows = context.session.execute(query).mappings().all()
+        tags = belonging(context, Tag, "standard_attr_id", [row["standard_attr_id"] for row in rows], "tag")
+        for row in rows:
             body = dict(row)
-            del body["standard_attr_id"]
-            body["tenant_id"] = body["project_id"] = body["project_id"] or ""
+            body["tags"] = [each["tag"] for each in tags[body.pop("standard_attr_id")]]
+            body["tenant_id"] = body["project_id"] = body.get("project_id") or ""
             for moment in ("created_at", "updated_at"):
                 body[moment] = body[moment] and timeutils.normalize_time(body[moment]).strftime("%Y-%m-%dT%H:%M:%SZ")
             found[body["id"]] = body
@@ -60,7 +63,7 @@ def valued(context: Any, model: Any, key: str, value: str, ids: Iterable[str]) -
         return {row[0]: row[1] for row in context.session.execute(query)}
 
 
-def paged(model: Any) -> Any:
+def paged(model: Any, where: Clause = everything) -> Any:
     """A function that gives the ids and revisions of a model's rows, page by page."""
     table = model.__table__
 
@@ -68,7 +71,7 @@ def paged(model: Any) -> Any:
         query = (
             sa.select(table.c.id, ATTRIBUTES.c.revision_number)
             .join_from(table, ATTRIBUTES, table.c.standard_attr_id == ATTRIBUTES.c.id)
-            .where(table.c.id > after)
+            .where(table.c.id > after, where(table))
             .order_by(table.c.id)
             .limit(limit)
         )

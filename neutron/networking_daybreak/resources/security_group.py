@@ -8,7 +8,7 @@ from neutron.db.models.address_group import AddressAssociation, AddressGroup
 from neutron.db.models.securitygroup import SecurityGroup, SecurityGroupRule
 from neutron_lib import constants
 
-from networking_daybreak.resources.kind import Body, Kind, Opendaylight, chosen, references
+from networking_daybreak.resources.kind import Body, Kind, Opendaylight, chosen, column, references
 from networking_daybreak.resources.reading import belonging, objects, paged
 
 NAMED = frozenset({"tcp", "udp", "icmp", "icmpv6"})
@@ -87,6 +87,8 @@ KINDS = (
         read_address_groups,
         paged(AddressGroup),
         lambda body: chosen(body, "name", "addresses"),
+        model=AddressGroup,
+        rows={AddressGroup: column("id"), AddressAssociation: column("address_group_id")},
     ),
     Kind(
         "security_group",
@@ -94,6 +96,7 @@ KINDS = (
         paged(SecurityGroup),
         lambda body: chosen(body, "name", "stateful"),
         opendaylight=Opendaylight("security-groups", "security_group", shape=opendaylight_group),
+        model=SecurityGroup,
     ),
     Kind(
         "security_group_rule",

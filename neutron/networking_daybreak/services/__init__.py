@@ -1,0 +1,1 @@
+"""What Neutron's service plugins offer, carried out by the controller: QoS, trunks, logging, metering, tags …"""
