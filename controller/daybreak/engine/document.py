@@ -14,6 +14,7 @@ from daybreak.engine.pipeline import Feature, MeterShape, Pipeline, Shape, Stage
 from daybreak.engine.rule import Relation, Rule
 from daybreak.wire.openflow.fields import BitField
 from daybreak.wire.openflow.flow import Condition
+from daybreak.wire.openflow.layout import Variable
 from daybreak.wire.openflow.text import Names, format_match, format_steps
 
 GENERATED = "<!-- Generated from the features by docs/generate.py: change the features, and run it. -->"
@@ -89,9 +90,15 @@ def _shapes(pipeline: Pipeline, table: Table) -> Iterator[tuple[str, ...]]:
         {number: table.name for table, number in pipeline.numbers.items()}, tuple(pipeline.registers.values())
     )
     shapes = [shape for shape in pipeline.shapes if shape.table is table]
-    for shape in sorted(shapes, key=lambda shape: (-shape.priority, owners[shape], shape.name)):
+    for shape in sorted(shapes, key=lambda shape: (-_highest(shape), owners[shape], shape.name)):
         match, actions = _symbolic(pipeline, shape, names)
-        yield str(shape.priority), f"`{match or '*'}`", f"`{actions}`", shape.doc, f"{owners[shape]}.{shape.name}"
+        priority = "various" if isinstance(shape.priority, Variable) else str(shape.priority)
+        yield priority, f"`{match or '*'}`", f"`{actions}`", shape.doc, f"{owners[shape]}.{shape.name}"
+
+
+def _highest(shape: Shape) -> int:
+    """The priority of its flows, or the highest that there is where they have several."""
+    return 0xFFFF if isinstance(shape.priority, Variable) else int(shape.priority)
 
 
 def _shared(pipeline: Pipeline) -> Iterator[str]:

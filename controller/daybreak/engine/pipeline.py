@@ -11,7 +11,7 @@ import dataclasses
 import enum
 import inspect
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from struct import Struct
 from types import ModuleType
@@ -36,6 +36,8 @@ class Stage(enum.IntEnum):
     SPOOF = enum.auto()
     RESPOND = enum.auto()
     EGRESS_POLICY = enum.auto()
+    POLICY = enum.auto()
+    VERDICT = enum.auto()
     ROUTE = enum.auto()
     NAT = enum.auto()
     NEIGHBOUR = enum.auto()
@@ -178,9 +180,20 @@ class Feature(NamedTuple):
     shared: tuple[MeterShape | GroupShape, ...] = ()
 
 
+def _declared_in(module: ModuleType) -> Iterator[Any]:
+    """What stands at the top level of a module, alone or in dicts, and in the modules of its folder."""
+    for value in list(vars(module).values()):
+        if isinstance(value, ModuleType) and value.__name__.startswith(f"{module.__name__}."):
+            yield from _declared_in(value)
+        elif type(value) is dict:
+            yield from value.values()
+        else:
+            yield value
+
+
 def feature_of(module: ModuleType) -> Feature:
-    """Collect what a module declares at its top level, in the order of declaration."""
-    members = list(vars(module).values())
+    """Collect what a module and the modules of its folder declare at their top level, in the order of declaration."""
+    members = list(_declared_in(module))
 
     def of(kind: type[Any]) -> tuple[Any, ...]:
         found = [member for member in members if type(member) is kind]

@@ -31,6 +31,17 @@ def network_topic(network: str) -> str:
     return f"network/{network}"
 
 
+def group_topic(group: str) -> str:
+    """What a security group asks and allows: on every host that has a port with the group."""
+    return f"group/{group}"
+
+
+def members_topic(remote: str, direction: str, tracked: bool) -> str:
+    """The addresses of a security or address group, as the other side of what is asked in a direction (ingress,
+    egress): on hosts with a group whose rules name it so. Connections and single packets are asked in other fields."""
+    return f"members/{remote}/{direction}" + ("" if tracked else "/stateless")
+
+
 def capable(topic: str, capability: str) -> str:
     """The part of a topic that only hosts get whose datapath can do `capability`."""
     return f"{topic}+{capability}"
@@ -61,6 +72,27 @@ class Vni(Number, frozen=True, gc=False, omit_defaults=True):
     kind: ClassVar[str] = "vni"
 
 
+class GroupKey(Number, frozen=True, gc=False, omit_defaults=True):
+    """A security group's number inside the switches (24 bits, the highest 0)."""
+
+    kind: ClassVar[str] = "group_key"
+
+
+class AddressGroupKey(Number, frozen=True, gc=False, omit_defaults=True):
+    """An address group's number inside the switches (24 bits, the highest 1): it shares REMOTE with group keys."""
+
+    kind: ClassVar[str] = "address_group_key"
+
+
+class RuleKey(Number, frozen=True, gc=False, omit_defaults=True):
+    """A security group rule's number (32 bits): what VERDICT and the label of each connection that it admitted say.
+
+    A rule that was changed gets another one, so what the former admitted is judged again.
+    """
+
+    kind: ClassVar[str] = "rule_key"
+
+
 # -- registers --------------------------------------------------------------------------------------------------------
 
 DATAPATH = Register("datapath", 24, "the network (or router) in which the packet is", metadata=True)
@@ -68,6 +100,14 @@ ORIGIN = Register("origin", 2, "where the packet came from: 0 a VM, 1 a tunnel, 
 ENCAP = Register("encap", 2, "the tunnel to leave by: 1 vxlan, 2 geneve, 3 gre")
 SOURCE = Register("source", 24, "key of the port that sent the packet")
 TARGET = Register("target", 24, "key of the port that the packet is for")
+SUBJECT = Register("subject", 24, "key of the port whose security groups are asked")
+INBOUND = Register("inbound", 1, "0: the packet comes out of the subject port, 1: it goes into it")
+ASKED = Register("asked", 1, "the direction in which the packet's connection was begun: 0 egress, 1 ingress")
+HOLDING = Register("holding", 1, "1: it is asked whether the rule that admitted the connection still does")
+ZONE = Register("zone", 16, "conntrack zone of the subject port; 0: its groups are stateless")
+GROUP = Register("group", 24, "key of the security group that is asked")
+REMOTE = Register("remote", 24, "key of the group whose members are meant by the other side; 0: not a group's")
+VERDICT = Register("verdict", 32, "key of the rule that allows it; 0: none")
 
 FROM_VM, FROM_TUNNEL, FROM_PHYSICAL = 0, 1, 2
 
@@ -78,6 +118,9 @@ MULTICAST = 1 << 40
 
 CLASSIFY = Table("CLASSIFY", Stage.CLASSIFY, "which port or tunnel a packet came from, and so which network it is in")
 RESPOND = Table("RESPOND", Stage.RESPOND, "questions that the switch answers itself: ARP and neighbour discovery")
+HELD = Table("HELD", Stage.POLICY, "an established connection: does the rule that admitted it still do so?")
+ADMITTED = Table("ADMITTED", Stage.VERDICT, "a rule allows it: the connection remembers which")
+DENIED = Table("DENIED", Stage.VERDICT, "nothing allows it: dropped, counted by port and direction")
 SWITCH = Table("SWITCH", Stage.SWITCH, "where a MAC is: on this host, behind a tunnel, on a physical network")
 LOCAL = Table("LOCAL", Stage.SWITCH, "copies for all ports of a network on this host")
 PHYSICAL_OUT = Table("PHYSICAL_OUT", Stage.SWITCH, "out to a physical network, with its VLAN tag")

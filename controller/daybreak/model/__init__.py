@@ -50,7 +50,14 @@ from daybreak.model.routing import (
     Route,
     Router,
 )
-from daybreak.model.security import Firewall, FirewallPolicy, FirewallRule, SecurityGroup, SecurityGroupRule
+from daybreak.model.security import (
+    AddressGroup,
+    Firewall,
+    FirewallPolicy,
+    FirewallRule,
+    SecurityGroup,
+    SecurityGroupRule,
+)
 from daybreak.model.settings import SETTINGS, Settings
 from daybreak.model.tap import TapFlow, TapService
 from daybreak.model.transaction import Change, Expect, Transaction
@@ -60,6 +67,7 @@ from daybreak.model.vpn import DeadPeerDetection, IkePolicy, IpsecPolicy, IpsecS
 __all__ = [
     "INTENTS",
     "SETTINGS",
+    "AddressGroup",
     "AddressPair",
     "AllocationPool",
     "BandwidthLimit",

@@ -9,7 +9,14 @@ from daybreak.model.metering import MeteringLabel, MeteringLabelRule
 from daybreak.model.qos import QosPolicy
 from daybreak.model.record import Record
 from daybreak.model.routing import FloatingIp, NdpProxy, PortForwarding, Router
-from daybreak.model.security import Firewall, FirewallPolicy, FirewallRule, SecurityGroup, SecurityGroupRule
+from daybreak.model.security import (
+    AddressGroup,
+    Firewall,
+    FirewallPolicy,
+    FirewallRule,
+    SecurityGroup,
+    SecurityGroupRule,
+)
 from daybreak.model.tap import TapFlow, TapService
 from daybreak.model.trunk import Trunk
 from daybreak.model.vpn import IkePolicy, IpsecPolicy, IpsecSiteConnection, VpnService
@@ -24,6 +31,7 @@ INTENTS: tuple[type[Record], ...] = (
     NdpProxy,
     SecurityGroup,
     SecurityGroupRule,
+    AddressGroup,
     Firewall,
     FirewallPolicy,
     FirewallRule,

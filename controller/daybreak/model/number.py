@@ -26,8 +26,9 @@ class Pool(NamedTuple):
 
     `number` is the kind of record that is given out, `owner` the kind of record that needs it. `needs` says whether
     an owner wants one; `given` returns a number of this range that the owner brings itself (a segmentation id that
-    the cloud chose), so that it is not given to others. `low` and `high` are both included. The search for a free
-    number begins at `low`.
+    the cloud chose), so that it is not given to others. `prefers` returns one that the owner gets if it is free: made
+    from what the owner is, it is the same again in a store that was lost, and not soon another's. `low` and `high` are
+    both included. The search for a free number begins at `low`.
 
     A freed number rests until every switch has applied what freed it: until then a flow somewhere may still carry it.
     """
@@ -38,3 +39,4 @@ class Pool(NamedTuple):
     high: int
     needs: Callable[[Any], bool] = lambda owner: True
     given: Callable[[Any], int | None] = lambda owner: None
+    prefers: Callable[[Any], int | None] = lambda owner: None

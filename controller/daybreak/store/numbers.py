@@ -132,7 +132,11 @@ class Allocator:
             return None
         if (given := self._pool.given(owner)) is not None:
             return given
-        value = held if held is not None and self._may_keep(held, key, plan) else self._draw(plan)
+        wished = self._pool.prefers(owner)
+        if wished is not None and wished not in self._resting and self._may_keep(wished, key, plan):
+            value = wished
+        else:
+            value = held if held is not None and self._may_keep(held, key, plan) else self._draw(plan)
         plan.holders[value] = key
         return value
 

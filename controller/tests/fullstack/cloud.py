@@ -66,7 +66,8 @@ class Cloud:
         self._configuration.write_text(f'data = "{directory / "data"}"\n{CONFIGURATION}{settings}')
         self._log = directory / "controller.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._made: dict[str, list[str]] = {"ports": [], "subnets": [], "networks": []}
+        kinds = ("ports", "subnets", "networks", "security-group-rules", "security-groups")
+        self._made: dict[str, list[str]] = {kind: [] for kind in kinds}
         self._numbers = 0
 
     def __enter__(self) -> "Cloud":
@@ -156,15 +157,19 @@ class Cloud:
     def create(self, collection: str, name: str, **fields: Any) -> str:
         """POST an object; returns its id."""
         id = uuid(name)
-        body = {collection.removesuffix("s"): {"id": id, "name": name, "tenant_id": uuid("tenant"), **fields}}
+        body = {self._singular(collection): {"id": id, "name": name, "tenant_id": uuid("tenant"), **fields}}
         status, answer = self.request("POST", f"/{collection}", body)
         assert status == 201, answer
         self._made[collection].append(name)
         return id
 
+    @staticmethod
+    def _singular(collection: str) -> str:
+        return collection.removesuffix("s").replace("-", "_")
+
     def update(self, collection: str, name: str, **fields: Any) -> None:
         """PUT an object as it is, with these fields changed."""
-        singular = collection.removesuffix("s")
+        singular = self._singular(collection)
         _, known = self.request("GET", f"/{collection}/{uuid(name)}")
         status, answer = self.request("PUT", f"/{collection}/{uuid(name)}", {singular: {**known[singular], **fields}})
         assert status == 200, answer
@@ -189,6 +194,26 @@ class Cloud:
         fixed = [{"ip_address": address} for address in ips]
         self.create("ports", name, network_id=uuid(network), mac_address=mac, fixed_ips=fixed, **fields)
         return name
+
+    def group(self, name: str, **fields: Any) -> str:
+        """POST a security group; returns its id."""
+        return self.create("security-groups", name, **fields)
+
+    def rule(self, name: str, group: str, direction: str, protocol: str | None = None, **fields: Any) -> None:
+        """POST a rule of a group; `ports` is one port, or (lowest, highest); `of` the name of the remote group."""
+        ports = fields.pop("ports", None)
+        if ports is not None:
+            low, high = ports if isinstance(ports, tuple) else (ports, ports)
+            fields |= {"port_range_min": low, "port_range_max": high}
+        if "of" in fields:
+            fields["remote_group_id"] = uuid(fields.pop("of"))
+        fields |= {"security_group_id": uuid(group), "direction": direction, "protocol": protocol}
+        fields.setdefault("ethertype", "IPv4")
+        id = uuid(name)
+        body = {"security_group_rule": {"id": id, "tenant_id": uuid("tenant"), **fields}}
+        status, answer = self.request("POST", "/security-group-rules", body)
+        assert status == 201, answer
+        self._made["security-group-rules"].append(name)
 
     def status(self, port: str) -> str:
         """What Neutron is told of a port: ACTIVE or DOWN."""
@@ -222,7 +247,7 @@ class Cloud:
         return machine
 
     def tidy(self) -> None:
-        """Take away all VMs, ports, subnets and networks."""
+        """Take away all VMs, ports, subnets, networks, and security groups."""
         for machine in list(self.lab.machines.values()):
             self.lab.delete_vm(machine)
         for collection, names in self._made.items():

@@ -7,6 +7,11 @@ names stand for ids. A line that begins a column further to the right belongs to
     port web network=blue mac=fa:16:3e:00:00:01 ips=10.1.0.1,10.1.0.2     a port
     port web host=h1 security=off down pairs=10.2.0.0/16,10.1.0.9@aa:…    its binding, port security, address pairs
     port web bindings=h1,h2             all hosts that it is bound to, the active one first
+    port web groups=front,ssh           its security groups; `groups=none` is an empty list
+    group front stateless               a security group
+    rule r1 group=front ingress tcp 80-443 v6 remote=10.0.0.0/8           what it allows: protocol and ports, or ICMP's
+    rule r2 group=front egress icmp 8,0 of=back addresses=office          type and code; the other side
+    addresses office 10.0.0.0/8,10.1.0.1                                  an address group
     host h1 vtep=10.0.0.1 patches=physnet1:7 nd_ext                       what a hypervisor reports; its abilities
     plug web h1 ofport=5 as=tap1        an interface that carries the port's id; `unplug web h1 as=tap1` takes it away
     applied web h1                      the port's flows are on h1: its Location; `unapplied web` forgets it
@@ -24,8 +29,8 @@ names stand for ids. A line that begins a column further to the right belongs to
     expect changes                      flows that the last transaction took away and brought
     expect runs                         how many rules ran in the last transaction
 
-A flow is shown as table, priority, match and actions; keys of networks and ports are shown as the names of these. Long
-lists of actions are cut in the middle.
+A flow is shown as table, priority, match and actions; keys of networks, ports, groups and rules are shown as the names
+of these. Long lists of actions are cut in the middle.
 """
 
 from __future__ import annotations
@@ -40,8 +45,9 @@ import msgspec
 from daybreak.engine.engine import Engine
 from daybreak.engine.oracle import differences, overlaps
 from daybreak.engine.pipeline import Pipeline
-from daybreak.features.vocabulary import SUBSCRIPTIONS, NetworkKey, PortKey
+from daybreak.features.vocabulary import SUBSCRIPTIONS, AddressGroupKey, GroupKey, NetworkKey, PortKey, RuleKey
 from daybreak.model import (
+    AddressGroup,
     AddressPair,
     Change,
     FixedIp,
@@ -49,10 +55,13 @@ from daybreak.model import (
     Interface,
     Location,
     Network,
+    Number,
     Port,
     PortBinding,
     PortStatus,
     Record,
+    SecurityGroup,
+    SecurityGroupRule,
     Subnet,
     Transaction,
 )
@@ -62,8 +71,31 @@ from daybreak.wire.openflow.flow import decode_key
 from daybreak.wire.openflow.shared import is_meter, is_shared
 from daybreak.wire.openflow.text import Names, format_match, format_shared, format_steps
 
-KINDS: tuple[type[Record], ...] = (Network, Subnet, Port, Host, Interface, Location, PortStatus)
-BY_NAME = {kind.kind: kind for kind in KINDS}
+KINDS: tuple[type[Record], ...] = (
+    Network,
+    Subnet,
+    Port,
+    SecurityGroup,
+    SecurityGroupRule,
+    AddressGroup,
+    Host,
+    Interface,
+    Location,
+    PortStatus,
+)
+KEYS: tuple[tuple[tuple[type[Number], ...], str], ...] = (
+    ((NetworkKey,), "datapath"),
+    ((PortKey,), "source|target|subject"),
+    ((GroupKey,), "group"),
+    ((GroupKey, AddressGroupKey), "remote"),
+    ((RuleKey,), "verdict|ct_label"),
+)
+"""Numbers that are shown as the names of their owners, and the registers that hold them."""
+BY_NAME = {kind.kind: kind for kind in KINDS} | {
+    "group": SecurityGroup,
+    "rule": SecurityGroupRule,
+    "addresses": AddressGroup,
+}
 SHOWN_STEPS = 12
 NOTHING = "nothing"
 
@@ -134,6 +166,7 @@ def port_fields(words: Words) -> dict[str, Any]:
             host_id=("host", str),
             bindings=("bindings", bound),
             port_security_enabled=("security", lambda text: text == "on"),
+            security_groups=("groups", lambda text: () if text == "none" else tuple(several(text))),
         )
         | words.state()
     )
@@ -149,6 +182,34 @@ def host_fields(words: Words) -> dict[str, Any]:
     return abilities | words.given(
         vtep=("vtep", str), patches=("patches", lambda text: tuple(patch(part) for part in several(text)))
     )
+
+
+def rule_fields(words: Words) -> dict[str, Any]:
+    """Ports as `80` or `80-443`, of ICMP type and code as `8` or `8,0`."""
+    bare = list(words.bare)
+    fields = words.given(
+        security_group_id=("group", str),
+        remote_ip_prefix=("remote", str),
+        remote_group_id=("of", str),
+        remote_address_group_id=("addresses", str),
+    )
+    fields["ethertype"] = "IPv6" if "v6" in bare else "IPv4"
+    fields["direction"] = next((word for word in bare if word in ("ingress", "egress")), None)
+    asked = [word for word in bare if word not in ("v6", "ingress", "egress")]
+    fields["protocol"] = asked[0] if asked else None
+    low, _, high = asked[1].replace(",", "-").partition("-") if len(asked) > 1 else ("", "", "")
+    fields["port_range_min"] = int(low) if low else None
+    fields["port_range_max"] = int(high) if high else int(low) if low and "icmp" not in asked[0] else None
+    return fields
+
+
+def security(kind: str, name: str, words: list[str]) -> Record:
+    """A security group, a rule of one, or an address group."""
+    if kind == "group":
+        return SecurityGroup(id=name, stateful="stateless" not in words)
+    if kind == "rule":
+        return SecurityGroupRule(id=name, **rule_fields(Words(words)))
+    return AddressGroup(id=name, addresses=tuple(several(" ".join(words))))
 
 
 def crowd(network: str, count: int, words: Words) -> Iterator[Record]:
@@ -216,7 +277,7 @@ class Player:
         assert committed.changes, f"line {line} changes nothing"
         self.transactions.append(committed.changes)
         for change in committed.changes:
-            if isinstance(change.new, NetworkKey | PortKey):
+            if isinstance(change.new, Number):
                 self._owners[change.kind.kind, change.new.value] = change.key
         self._before = flows_of(self.engine)
         self._runs = self.engine.apply(committed.revision, committed.changes).runs
@@ -230,6 +291,8 @@ class Player:
                 yield self._put(Network(name), network_fields(rest))
             case ["port", name, *_]:
                 yield self._put(Port(name, ""), port_fields(rest))
+            case ["group" | "rule" | "addresses", name, *more]:
+                yield security(words[0], name, more)
             case ["host", name, *_]:
                 yield self._put(Host(name, f"ovs-{name}"), host_fields(rest))
             case ["plug", port, host, *more]:
@@ -333,12 +396,13 @@ class Player:
         )
 
     def _named(self, text: str) -> str:
-        """Keys of networks and ports as names."""
-        for kind, registers in ((NetworkKey, "datapath"), (PortKey, "source|target")):
+        """Keys as the names of their owners."""
+        for kinds, registers in KEYS:
 
-            def name(found: re.Match[str], kind: str = kind.kind) -> str:
+            def name(found: re.Match[str], kinds: tuple[type[Number], ...] = kinds) -> str:
                 before, value, behind = found.groups()
-                return f"{before}{self._owners.get((kind, int(value, 16)), value)}{behind}"
+                owners = [self._owners.get((kind.kind, int(value, 16))) for kind in kinds]
+                return f"{before}{next(filter(None, owners), value)}{behind}"
 
             text = re.sub(rf"(\b(?:{registers})=)(0x[0-9a-f]+)()", name, text)
             text = re.sub(rf"(load:)(0x[0-9a-f]+)(->(?:{registers})\b)", name, text)

@@ -122,20 +122,22 @@ class BitField:
 
 
 class Prerequisite(NamedTuple):
-    """`field` must be matched: exactly with one of `values`, or, where `bits` is given, with one of these bits set."""
+    """`field` must be matched: exactly with one of `values`, or, where `bits` is given, with one of these bits set, or
+    with `clear` known to be zero."""
 
     field: str
     values: tuple[int, ...] = ()
     bits: int = 0
+    clear: int = 0
 
 
 _IP = Prerequisite("eth_type", (ETH_TYPE_IPV4, ETH_TYPE_IPV6))
 _IPV4 = Prerequisite("eth_type", (ETH_TYPE_IPV4,))
 _IPV6 = Prerequisite("eth_type", (ETH_TYPE_IPV6,))
 _ICMPV6 = (_IPV6, Prerequisite("ip_proto", (58,)))
-# The original tuple of a connection exists for packets that are new, est, rel or rpl. Its ports are matched without its
-# protocol too, but a dump then hides them.
-_CT = Prerequisite("ct_state", bits=0x0F)
+# The original tuple of a connection exists for packets that are new, est, rel or rpl, or tracked and not invalid. Its
+# ports are matched without its protocol too, but a dump then hides them.
+_CT = Prerequisite("ct_state", bits=0x0F, clear=0x10)
 
 PREREQUISITES: Mapping[str, tuple[Prerequisite, ...]] = MappingProxyType(
     {

@@ -24,7 +24,7 @@ from struct import Struct
 from typing import Any
 
 from .actions import Step, instruction_layout, instructions
-from .fields import PREREQUISITES
+from .fields import PREREQUISITES, Prerequisite
 from .flow import (
     FLOW_MOD,
     HEAD_FORMAT,
@@ -104,16 +104,23 @@ class Shape:
         for term in self._terms:
             for needed in PREREQUISITES[term.field.needs]:
                 found = terms.get(needed.field)
-                if found is None or (
-                    isinstance(found.value, int)
-                    and not (found.value & needed.bits if needed.bits else found.value in needed.values)
-                ):
+                if found is None or not _is_met(needed, found):
                     raise ValueError(f"a match on {term.field.name} needs one on {needed.field}")
 
     def _compile(self, name: str) -> Any:
         code = _Code(self, name)
         exec("\n".join(code.lines()), code.scope)
         return code.scope[name]
+
+
+def _is_met(needed: Prerequisite, found: Term) -> bool:
+    """Whether a term is the one that another field's match needs. Of a variable one the caller sees to it."""
+    if not isinstance(found.value, int):
+        return True
+    if not needed.bits:
+        return found.value in needed.values
+    known_clear = isinstance(found.mask, int) and bool(found.mask & ~found.value & needed.clear)
+    return bool(found.value & needed.bits) or known_clear
 
 
 def compile_shape(

@@ -46,7 +46,7 @@ class Names:
         whole = target if isinstance(target, Field) else target.field
         name = "in_port_oxm" if whole is IN_PORT else _field_name(whole)
         if isinstance(target, Field):
-            return f"{name}[]"
+            return next((part.name for part in self.parts if part == BitField(target, 0, target.nbits)), f"{name}[]")
         named = next((part.name for part in self.parts if part == target), "")
         last = target.offset + target.width - 1
         return named or f"{name}[{target.offset if target.width == 1 else f'{target.offset}..{last}'}]"
