@@ -51,6 +51,10 @@ CONTROLLER = [
 ]
 
 JOURNAL = [
+    cfg.StrOpt(
+        "server",
+        help="The name of this server among its like; Neutron's option host unless given. No two may have the same.",
+    ),
     cfg.IntOpt("streams", default=2, min=1, max=64, help="Batches that a dispatcher sends at the same time."),
     cfg.IntOpt("batch", default=250, min=1, max=1000, help="Objects of a batch at most."),
     cfg.FloatOpt(

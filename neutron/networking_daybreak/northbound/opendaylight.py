@@ -1,0 +1,123 @@
+"""io: the northbound of OpenDaylight: one request for each object, with the bodies that networking-odl sends.
+
+It knows no fences: a request of a dispatcher that was replaced without noticing can still arrive, and the comparison
+with Neutron is what finds that. Codes: 201, 200 and 204 done; 404; 409 exists already; 442 and 424 something that the
+body refers to is missing; 400 and 422 never.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from urllib.parse import quote
+
+from networking_daybreak.northbound.answers import (
+    Change,
+    Done,
+    Failed,
+    Fence,
+    Held,
+    Key,
+    Lacks,
+    Outcome,
+    Refused,
+    Unavailable,
+)
+from networking_daybreak.northbound.endpoint import Answer, Away, Endpoint
+from networking_daybreak.resources import KINDS
+
+MISSING = frozenset({424, 442})
+"""Codes that name a missing reference."""
+
+HINTS = ("not exist", "does not exist", "missing", "not found", "dependenc")
+
+
+class OpendaylightNorthbound:
+    """The API of one controller. `well` asks whether it's still there."""
+
+    name = "opendaylight"
+    is_fenced = False
+
+    def __init__(self, endpoint: Endpoint, well: Callable[[], bool]) -> None:
+        self.endpoint = endpoint
+        self._well = well
+
+    def serves(self, kind: str) -> bool:
+        """Whether there are such objects in OpenDaylight."""
+        return kind in KINDS and KINDS[kind].opendaylight is not None
+
+    def send(self, changes: Sequence[Change], fence: Fence) -> list[Outcome]:
+        """What becomes of each change, parents before children. Raises `Unavailable`."""
+        outcomes: dict[Key, Outcome] = {}
+        for change in changes:
+            missing = next((each for each in change.parents if not isinstance(outcomes.get(each, Done()), Done)), None)
+            if missing is not None and change.body is not None:
+                outcomes[change.key] = Held(missing)
+                continue
+            try:
+                outcomes[change.key] = self._delete(change) if change.body is None else self._put(change)
+            except Away as away:
+                if away.is_general or not self._well():
+                    raise Unavailable(str(away), in_doubt=away.in_doubt) from None
+                outcomes[change.key] = Failed(f"The controller is well, but {away}")
+        return [outcomes[change.key] for change in changes]
+
+    def raise_fence(self, fence: Fence) -> None:
+        """There are none here."""
+
+    def revisions(self, kind: str) -> Iterator[tuple[str, int | None]]:
+        """The ids of all objects of a kind, with their revisions. Raises `Unavailable`."""
+        dialect = KINDS[kind].opendaylight
+        assert dialect is not None
+        try:
+            answer = self.endpoint.ask("GET", self._path(kind), query=[("fields", "id"), ("fields", "revision_number")])
+        except Away as away:
+            raise Unavailable(str(away)) from None
+        if answer.status != 200 or not isinstance(answer.json, Mapping):
+            raise Unavailable(f"it answers {answer.status} to {self._path(kind)}")
+        items = next((value for value in answer.json.values() if isinstance(value, list)), [])
+        return ((each["id"], each.get("revision_number")) for each in items)
+
+    # -- one object ---------------------------------------------------------------------------------------------------
+
+    def _put(self, change: Change) -> Outcome:
+        """Create or update the object: which of both nobody keeps count of, so where one guess is wrong it's the other.
+
+        One that exists already is not compared first: an update replaces all of it, and does no harm where it's equal.
+        """
+        assert change.body is not None
+        is_new = change.body.get("created_at") == change.body.get("updated_at")
+        answer = self._write(change, update=not is_new)
+        if answer.status == (409 if is_new else 404):
+            first, answer = answer, self._write(change, update=is_new)
+            if is_new and answer.status == 404:
+                return self._judged(first)  # it was not that it exists
+        return self._judged(answer)
+
+    def _delete(self, change: Change) -> Outcome:
+        answer = self.endpoint.ask("DELETE", self._path(change.kind, change.id))
+        return Done("unchanged") if answer.status == 404 else self._judged(answer)
+
+    def _write(self, change: Change, *, update: bool) -> Answer:
+        dialect = KINDS[change.kind].opendaylight
+        assert dialect is not None and change.body is not None
+        body = dialect.body(dict(change.body), update=update)
+        if update:
+            return self.endpoint.ask("PUT", self._path(change.kind, change.id), body)
+        return self.endpoint.ask("POST", self._path(change.kind), body)
+
+    def _judged(self, answer: Answer) -> Outcome:
+        if answer.status < 400:
+            return Done()
+        reason = answer.detail or f"The controller answers {answer.status}"
+        is_missing = answer.status in MISSING
+        if is_missing or (answer.status == 409 and any(hint in reason.lower() for hint in HINTS)):
+            return Lacks(reason)
+        if answer.status == 404:
+            return Failed("The controller answers 404, whether it's created or updated")
+        return Refused(answer.status, reason)
+
+    def _path(self, kind: str, id: str | None = None) -> str:
+        dialect = KINDS[kind].opendaylight
+        assert dialect is not None
+        collection = f"{self.endpoint.opendaylight}/{dialect.path}"
+        return collection if id is None else f"{collection}/{quote(id, safe='')}"
