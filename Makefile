@@ -1,13 +1,15 @@
 # Every target sets up what it needs. Root is needed by demo, test and bench, for network namespaces.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-neutron demo test check bench constraints clean
+.PHONY: help setup setup-neutron demo test test-controller test-lab test-neutron check bench constraints clean
 
 BIN := .venv/bin
 AS_ROOT := packaging/setup/as-root
+SUITE := packaging/suite
+SUITES := controller lab neutron
 
 help: ## Show what there is (this list)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing: Debian packages, and Python packages into .venv
 	@packaging/setup/setup
@@ -18,8 +20,18 @@ setup-neutron: ## The same for what concerns Neutron: databases, and Neutron its
 demo: setup ## Hypervisors, VMs and a controller on this machine; KEEP=1 leaves them running
 	@KEEP=$(KEEP) $(AS_ROOT) $(BIN)/python packaging/demo.py $(ARGS)
 
-test: setup ## All tests; ARGS="-k word" to choose, ARGS="-m 'not ovs'" for those without switches
-	@$(AS_ROOT) $(BIN)/pytest -q -p no:cacheprovider $(ARGS)
+test: ## All tests, suite by suite; ARGS="-k word" to choose, ARGS="-m 'not ovs'" for those without switches
+	@failed=; for suite in $(SUITES); do $(MAKE) --no-print-directory test-$$suite || failed="$$failed $$suite"; done; \
+	    if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
+
+test-controller: setup ## The controller's tests
+	@$(SUITE) controller 480 $(AS_ROOT) $(BIN)/pytest -q -p no:cacheprovider controller $(ARGS)
+
+test-lab: setup ## The lab's tests
+	@$(SUITE) lab 90 $(AS_ROOT) $(BIN)/pytest -q -p no:cacheprovider lab $(ARGS)
+
+test-neutron: setup-neutron ## The Neutron driver's tests, with a real Neutron and real databases
+	@$(SUITE) neutron 420 $(AS_ROOT) .venv-neutron/bin/pytest -q -p no:cacheprovider neutron $(ARGS)
 
 check: setup ## Style, types, which part may import which, links in the documentation
 	@$(BIN)/ruff check .
