@@ -93,7 +93,22 @@ SYNC = [
     cfg.IntOpt("sync_depth", default=1000, min=1, help="Rows of the journal up to which repairs add more."),
 ]
 
-OPTIONS = [*CONTROLLER, *JOURNAL, *SYNC]
+STATUS = [
+    cfg.FloatOpt(
+        "status_interval",
+        default=60.0,
+        min=0.5,
+        help="Seconds between two comparisons of the status of all ports and hosts; news are brought over at once.",
+    ),
+    cfg.FloatOpt(
+        "poll_status_interval",
+        default=2.0,
+        min=0.1,
+        help="Seconds between two polls of a plain OpenDaylight for the status of ports that wait.",
+    ),
+]
+
+OPTIONS = [*CONTROLLER, *JOURNAL, *SYNC, *STATUS]
 
 
 def register(conf: cfg.ConfigOpts = cfg.CONF) -> cfg.ConfigOpts.GroupAttr:

@@ -1,0 +1,135 @@
+"""io: follows the controller's events and keeps the picture that they paint."""
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import requests
+from oslo_log import log as logging
+
+from networking_daybreak.ml2.extensions import capabilities_of
+from networking_daybreak.northbound.answers import Unavailable
+from networking_daybreak.northbound.controllers import Controllers
+from networking_daybreak.northbound.daybreak import Daybreak
+from networking_daybreak.northbound.endpoint import Away, Endpoint, describe
+from networking_daybreak.status import opendaylight
+from networking_daybreak.status.picture import Picture, Told
+
+LOG = logging.getLogger(__name__)
+
+SILENCE = 40.0
+"""Seconds without a word, not even a sign of life, after which a stream counts as dead; they come every 15."""
+
+REFRESH = 600.0
+"""Seconds after which a stream that breaks is not resumed but everything is told anew."""
+
+PAUSE = 0.3
+"""Seconds at least between two attempts to follow a controller."""
+
+
+class Event(NamedTuple):
+    """A Server-Sent Event (WHATWG HTML § 9.2). `id` is that of the last event that had one."""
+
+    name: str
+    data: Any
+    id: str | None
+
+
+def events(lines: Iterable[bytes]) -> Iterator[Event]:
+    """The events of a stream's lines."""
+    name, data, id = "message", [], None
+    for line in lines:
+        if not line:
+            if data:
+                yield Event(name, json.loads("\n".join(data)), id)
+            name, data = "message", []
+            continue
+        field, _, value = line.decode().partition(":")
+        value = value.removeprefix(" ")
+        if field == "event":
+            name = value
+        elif field == "data":
+            data.append(value)
+        elif field == "id":
+            id = value
+
+
+class Feed:
+    """Follows whichever controller serves, until it is stopped. `reached` hears what a controller can do."""
+
+    def __init__(self, controllers: Controllers, picture: Picture, reached: Callable[[str, list[str]], None]) -> None:
+        self._controllers = controllers
+        self._picture = picture
+        self._reached = reached
+        self._stopping = threading.Event()
+        self._place: tuple[str, str] | None = None
+        self._told_at = 0.0
+        self.address: str | None = None
+        """The controller that is being followed."""
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Follow, and begin again whenever the stream ends."""
+        while not self._stopping.is_set():
+            try:
+                controller = self._controllers.connect()
+                if isinstance(controller, Daybreak):
+                    self._follow(controller.endpoint)
+                else:
+                    opendaylight.follow(controller.endpoint, self._picture, self._stopping)
+            except (Unavailable, Away) as reason:
+                LOG.info("Port status can't be followed: %s", reason)
+            except requests.RequestException as error:
+                LOG.info("The stream of port status broke: %s", describe(error))
+                self._controllers.lost(describe(error))
+            except Exception:
+                LOG.exception("The stream of port status broke")
+                self._place = None
+            self.address = None
+            self._picture.lost()
+            self._stopping.wait(PAUSE * (1 + random.random()))
+
+    def _follow(self, endpoint: Endpoint) -> None:
+        """One stream, to its end. It goes on where the last one of the same controller ended."""
+        address = str(endpoint)
+        self._reached(address, capabilities_of(endpoint.ask("GET", "/v1/openapi.json").json))
+        resumed = self._place is not None and self._place[0] == address and time.monotonic() < self._told_at + REFRESH
+        headers = {"Last-Event-ID": self._place[1]} if resumed and self._place else {}
+        with endpoint.stream("/v1/events", headers, SILENCE) as response:
+            if response.status_code != 200:
+                raise Unavailable(f"{address} answers {response.status_code} to /v1/events")
+            self.address = address
+            for event in events(response.iter_lines(chunk_size=None)):
+                self._take(event)
+                if event.id is not None:
+                    self._place = address, event.id
+                if self._stopping.is_set():
+                    return
+
+    def _take(self, event: Event) -> None:
+        picture, data = self._picture, event.data
+        match event.name:
+            case "reset":
+                self._place = None
+                picture.begin()
+            case "complete":
+                self._told_at = time.monotonic()
+                picture.complete()
+            case "port-status":
+                picture.tell_port(data["id"], told_of(data["record"]))
+            case "host":
+                picture.tell_host(data["id"], data["record"])
+            case "applied":
+                picture.tell_connected(data["host"], data["connected"])
+
+
+def told_of(record: Mapping[str, Any] | None) -> Told | None:
+    """A record of port status."""
+    if record is None:
+        return None
+    return Told(record["active"], record.get("host"), tuple(record.get("prepared", ())))

@@ -1,0 +1,48 @@
+"""io: the status of floating IPs: ACTIVE when the controller has the association, DOWN when there is none."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from neutron.db.models.l3 import FloatingIP
+from neutron_lib.db import api as db_api
+from neutron_lib.plugins import constants, directory
+
+from networking_daybreak.journal.models import Row
+from networking_daybreak.l3.ownership import noted
+from networking_daybreak.status.verdict import ACTIVE, DOWN
+
+BATCH = 200
+"""Floating IPs that are looked at in one turn."""
+
+KIND = "floating_ip"
+
+
+@db_api.retry_if_session_inactive()
+def due(context: Any) -> dict[str, str]:
+    """Floating IPs whose status is not what it should be → what it should be.
+
+    A floating IP with a note in the journal is on its way to the controller: it is looked at when it has arrived.
+    """
+    associated = FloatingIP.router_id.is_not(None)
+    wrong = sa.or_(
+        sa.and_(associated, FloatingIP.status != ACTIVE), sa.and_(sa.not_(associated), FloatingIP.status != DOWN)
+    )
+    on_its_way = sa.select(Row.seq).where(Row.kind == KIND, Row.object_id == FloatingIP.id).exists()
+    query = sa.select(FloatingIP.id, FloatingIP.router_id, FloatingIP.last_known_router_id)
+    with db_api.CONTEXT_READER.using(context):
+        rows = context.session.execute(query.where(wrong, sa.not_(on_its_way)).limit(BATCH)).all()
+        ours = noted(context.session, {router for row in rows for router in row[1:] if router})
+    return {
+        row.id: ACTIVE if row.router_id else DOWN for row in rows if (row.router_id or row.last_known_router_id) in ours
+    }
+
+
+def settle(context: Any) -> int:
+    """Give floating IPs the status that is due; how many."""
+    plugin = directory.get_plugin(constants.L3)
+    if plugin is None:
+        return 0
+    found = due(context)
+    for id, status in found.items():
+        plugin.update_floatingip_status(context, id, status)
+    return len(found)
