@@ -1,9 +1,10 @@
-"""Data: packets as values and as bytes: Ethernet with VLAN tags, ARP, IPv4, IPv6, UDP, ICMP, neighbour discovery.
+"""Data: packets as values and as bytes: Ethernet with VLAN tags, ARP, IPv4, IPv6, TCP, UDP, ICMP, neighbour
+discovery.
 
 Enough for what is punted to a controller and what it answers. Layers are frozen values with `encode`, and `decode`
 reads one layer and leaves the rest as `payload`; addresses are bytes: 6 (MAC), 4 (IPv4), 16 (IPv6). Malformed bytes
-raise ValueError. Sources: IEEE 802.3 and 802.1Q, RFC 826 (ARP), 791 (IPv4), 8200 (IPv6), 768 (UDP), 792 (ICMP), 4443
-(ICMPv6), 4861 (neighbour discovery), 1071 (checksums).
+raise ValueError. Sources: IEEE 802.3 and 802.1Q, RFC 826 (ARP), 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP), 792
+(ICMP), 4443 (ICMPv6), 4861 (neighbour discovery), 1071 (checksums).
 """
 
 from __future__ import annotations
@@ -252,6 +253,40 @@ class Udp(Struct, frozen=True):
 
 
 _UDP: Final = struct.Struct(">HHHH")
+
+
+class Tcp(Struct, frozen=True):
+    """A TCP segment without options. Its checksum covers the addresses, so these are asked for."""
+
+    source_port: int
+    destination_port: int
+    sequence: int = 0
+    acknowledgment: int = 0
+    flags: int = 0
+    window: int = 0xFFFF
+    payload: bytes = b""
+
+    def encode(self, source: bytes, destination: bytes) -> bytes:
+        """Return the segment between two IPv4 or IPv6 addresses."""
+        numbers = (self.sequence, self.acknowledgment, _TCP.size // 4 << 12 | self.flags, self.window)
+        head = _TCP.pack(self.source_port, self.destination_port, *numbers, 0, 0)
+        pseudo = _pseudo_header(source, destination, IpProtocol.TCP, len(head) + len(self.payload))
+        return head[:16] + struct.pack(">H", checksum(pseudo + head + self.payload)) + head[18:] + self.payload
+
+    @classmethod
+    @_reader
+    def decode(cls, data: bytes, source: bytes, destination: bytes) -> Self:
+        """Read a segment, passing over options; ValueError if its checksum is wrong."""
+        source_port, destination_port, sequence, acknowledgment, flags, window, _, _ = _TCP.unpack_from(data)
+        size = (flags >> 12) * 4
+        if not _TCP.size <= size <= len(data):
+            raise ValueError(f"TCP header of {size} bytes in {len(data)}")
+        if checksum(_pseudo_header(source, destination, IpProtocol.TCP, len(data)) + data):
+            raise ValueError("TCP segment with a wrong checksum")
+        return cls(source_port, destination_port, sequence, acknowledgment, flags & 0xFFF, window, data[size:])
+
+
+_TCP: Final = struct.Struct(">HHIIHHHH")
 
 
 class IcmpType(IntEnum):

@@ -181,6 +181,28 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Push:
+    """Bits of a field onto the stack that travels with the packet."""
+
+    source: Target
+
+    def layout(self) -> Layout:
+        header, offset, width = _slice(self.source)
+        return _nicira(27, "H4sH6x", offset, header, width)
+
+
+@dataclass(frozen=True, slots=True)
+class Pop:
+    """The bits on top of the stack into a field of that width."""
+
+    target: Target
+
+    def layout(self) -> Layout:
+        header, offset, width = _slice(self.target)
+        return _nicira(28, "H4sH6x", offset, header, width)
+
+
+@dataclass(frozen=True, slots=True)
 class Resubmit:
     """Look up `table` (None: the present one) as well, as if the packet had come from `port` (of 16 bits)."""
 
@@ -345,6 +367,8 @@ Action = (
     | SetField
     | Load
     | Move
+    | Push
+    | Pop
     | Resubmit
     | Nat
     | Ct
@@ -480,6 +504,11 @@ def _move(data: bytes) -> Action:
     return Move(_target(source, source_offset, width), _target(target, target_offset, width))
 
 
+def _stack_target(data: bytes) -> Target:
+    offset, header, width = unpack_from("!H4sH", data, 10)
+    return _target(header, offset, width)
+
+
 def _output_from(data: bytes) -> Action:
     packed, header, max_len = unpack_from("!H4sH", data, 10)
     return OutputFrom(_unpack_slice(header, packed), max_len)
@@ -553,6 +582,8 @@ _NICIRA: dict[int, Callable[[bytes], Action]] = {
     8: lambda data: Note(data[10:].rstrip(b"\0")),
     14: _resubmit,
     15: _output_from,
+    27: lambda data: Push(_stack_target(data)),
+    28: lambda data: Pop(_stack_target(data)),
     33: _masked_set_field,
     34: _conjunction,
     36: _nat,

@@ -267,6 +267,8 @@ _STEPS: dict[type, Callable[[Any, Names], str]] = {
     a.SetField: _set_field,
     a.Load: lambda step, names: f"load:{_hex(step.value)}->{names.target(step.target)}",
     a.Move: lambda step, names: f"move:{names.target(step.source)}->{names.target(step.target)}",
+    a.Push: lambda step, names: f"push:{names.target(step.source)}",
+    a.Pop: lambda step, names: f"pop:{names.target(step.target)}",
     a.Resubmit: _resubmit,
     a.Ct: _ct,
     a.Nat: _nat,

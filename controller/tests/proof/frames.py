@@ -1,0 +1,180 @@
+"""data: frames of all kinds, for property tests: honest ones, and ones with something odd in each place."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
+from typing import NamedTuple, TypeVar
+
+from hypothesis import strategies as st
+
+from daybreak.wire.packet import (
+    BROADCAST,
+    Arp,
+    Ethernet,
+    EtherType,
+    Icmp,
+    Icmpv6,
+    IpProtocol,
+    Ipv4,
+    Ipv6,
+    Neighbour,
+    Tcp,
+    Udp,
+    Vlan,
+)
+
+Draw = st.DrawFn
+T = TypeVar("T")
+FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+
+
+def ip(text: str) -> bytes:
+    return ip_address(text).packed
+
+
+def mac(text: str) -> bytes:
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def packet(source: bytes, destination: bytes, protocol: int, payload: bytes, **fields: int) -> tuple[int, bytes]:
+    """An IP packet between two addresses of a kind, and its Ethernet type."""
+    if len(source) == 4:
+        return EtherType.IPV4, Ipv4(source, destination, protocol, payload, **fields).encode()
+    return EtherType.IPV6, Ipv6(source, destination, protocol, payload).encode()
+
+
+def frame(
+    macs: tuple[bytes, bytes], ips: tuple[bytes, bytes], protocol: int, payload: bytes, vlans: tuple[Vlan, ...] = ()
+) -> bytes:
+    """A frame with an IP packet; both pairs are (from, to)."""
+    kind, encoded = packet(*ips, protocol, payload)
+    return Ethernet(macs[1], macs[0], kind, encoded, vlans).encode()
+
+
+def transport(ips: tuple[bytes, bytes], protocol: int, ports: tuple[int, int], data: bytes, flags: int = SYN) -> bytes:
+    """The payload of an IP packet. Of ICMP, `ports` are type and identifier."""
+    match protocol:
+        case IpProtocol.TCP:
+            return Tcp(*ports, flags=flags, payload=data).encode(*ips)
+        case IpProtocol.UDP:
+            return Udp(*ports, data).encode(*ips)
+        case 132:
+            return struct.pack("!HHII", *ports, 0, 0) + data
+        case IpProtocol.ICMP:
+            return Icmp(ports[0], 0, struct.pack("!HH", ports[1], 1) + data).encode()
+        case IpProtocol.ICMPV6:
+            return Icmpv6(ports[0], 0, struct.pack("!HH", ports[1], 1) + data).encode(*ips)
+    return struct.pack("!HH", *ports) + data
+
+
+class Actor(NamedTuple):
+    """Somebody who sends: where it comes in, with which metadata, and what it may call itself."""
+
+    in_port: int
+    mac: bytes
+    ips: tuple[bytes, ...] = ()
+    metadata: Mapping[str, int] = {}
+
+    @property
+    def ipv4(self) -> list[bytes]:
+        return [address for address in self.ips if len(address) == 4]
+
+    @property
+    def ipv6(self) -> list[bytes]:
+        return [address for address in self.ips if len(address) == 16]
+
+
+def actor(in_port: int, mac_text: str, *ips: str, **metadata: int) -> Actor:
+    """With addresses as texts, and the link-local one that its MAC gives (RFC 4291, appendix A)."""
+    own = mac(mac_text)
+    link_local = b"\xfe\x80" + bytes(6) + bytes([own[0] ^ 2, *own[1:3], 0xFF, 0xFE, *own[3:]])
+    return Actor(in_port, own, (*map(ip, ips), link_local), metadata)
+
+
+TYPES = {58: (128, 129, 1, 131, 132, 133, 134, 135, 136, 137, 143), 1: (8, 0, 3, 5, 11, 13)}
+FLAGS = (SYN, SYN, SYN, SYN | ACK, ACK, RST, FIN | ACK, SYN | FIN, 0)
+GROUPS = (BROADCAST, mac("33:33:00:00:00:01"), mac("01:00:5e:00:00:fb"))
+
+
+class Crowd:
+    """Frames that these actors send each other. One that is drawn is mostly honest, and odd in a place or two."""
+
+    def __init__(
+        self,
+        actors: Sequence[Actor],
+        ports: Sequence[tuple[int, int]],
+        protocols: Sequence[int] = (6, 17, 132, 1, 58, 2, 47),
+    ) -> None:
+        self.actors = actors
+        self.macs = [each.mac for each in actors]
+        self.ipv4 = [*{address for each in actors for address in each.ipv4}, bytes(4)]
+        self.ipv6 = [*{address for each in actors for address in each.ipv6}, bytes(16)]
+        self.ports = ports
+        self.protocols = protocols
+
+    def frames(self) -> st.SearchStrategy[tuple[Actor, bytes]]:
+        """Who sends, and what."""
+        return _drawn(self)
+
+
+def _mostly(draw: Draw, own: Sequence[T], others: Sequence[T]) -> T:
+    """One's own in five of six cases."""
+    return draw(st.sampled_from(others if not own or draw(st.integers(0, 5)) == 5 else own))
+
+
+@st.composite
+def _drawn(draw: Draw, crowd: Crowd) -> tuple[Actor, bytes]:
+    sender, receiver = draw(st.sampled_from(crowd.actors)), draw(st.sampled_from(crowd.actors))
+    macs = (_mostly(draw, [sender.mac], crowd.macs), _mostly(draw, [receiver.mac], [*crowd.macs, *GROUPS]))
+    vlans = draw(st.sampled_from([*[()] * 9, (Vlan(7, 3),), (Vlan(8), Vlan(9))]))
+    kind, payload = draw(st.sampled_from([_arp, _ip, _ip, _ip, _discovery, _strange]))(
+        draw, crowd, sender, receiver, macs
+    )
+    made = Ethernet(macs[1], macs[0], kind, payload, vlans).encode()
+    if len(made) > 14 and draw(st.integers(0, 19)) == 19:
+        at = draw(st.integers(14, len(made) - 1))
+        made = (
+            made[:at] if draw(st.booleans()) else made[:at] + draw(st.binary(min_size=1, max_size=1)) + made[at + 1 :]
+        )
+    return sender, made
+
+
+Pair = tuple[bytes, bytes]
+
+
+def _arp(draw: Draw, crowd: Crowd, sender: Actor, receiver: Actor, macs: Pair) -> tuple[int, bytes]:
+    sha, spa = _mostly(draw, [macs[0]], crowd.macs), _mostly(draw, sender.ipv4, crowd.ipv4)
+    tpa = _mostly(draw, receiver.ipv4, crowd.ipv4)
+    return EtherType.ARP, Arp(draw(st.sampled_from([1, 1, 2, 3])), sha, spa, bytes(6), tpa).encode()
+
+
+def _ips(draw: Draw, crowd: Crowd, sender: Actor, receiver: Actor, is_ipv4: bool) -> Pair:
+    if is_ipv4:
+        return _mostly(draw, [*sender.ipv4, bytes(4)], crowd.ipv4), _mostly(draw, receiver.ipv4, crowd.ipv4)
+    return _mostly(draw, [*sender.ipv6, bytes(16)], crowd.ipv6), _mostly(draw, receiver.ipv6, crowd.ipv6)
+
+
+def _ip(draw: Draw, crowd: Crowd, sender: Actor, receiver: Actor, macs: Pair) -> tuple[int, bytes]:
+    ips = _ips(draw, crowd, sender, receiver, draw(st.booleans()))
+    protocol = draw(st.sampled_from(crowd.protocols))
+    pair = draw(st.sampled_from(crowd.ports))
+    if protocol in TYPES:
+        pair = (draw(st.sampled_from(TYPES[protocol])), pair[1])
+    return packet(*ips, protocol, transport(ips, protocol, pair, b"data", draw(st.sampled_from(FLAGS))))
+
+
+def _discovery(draw: Draw, crowd: Crowd, sender: Actor, receiver: Actor, macs: Pair) -> tuple[int, bytes]:
+    """Neighbour discovery with up to two options of any kind, some malformed."""
+    ips = _ips(draw, crowd, sender, receiver, False)
+    target = _mostly(draw, [*sender.ipv6, *receiver.ipv6], crowd.ipv6)
+    body = Neighbour(target, b"", draw(st.sampled_from([0, 1 << 29, 0x60000000]))).encode(0)
+    for kind in draw(st.sampled_from([(), (), (1,), (1,), (2,), (5, 2), (1, 1), (2, 1)])):
+        body += bytes([kind, draw(st.sampled_from([1, 1, 1, 1, 0, 2]))]) + _mostly(draw, [macs[0]], crowd.macs)
+    message = Icmpv6(draw(st.sampled_from([135, 136])), draw(st.sampled_from([0, 0, 0, 1])), body).encode(*ips)
+    return EtherType.IPV6, Ipv6(*ips, 58, message, 255).encode()
+
+
+def _strange(draw: Draw, crowd: Crowd, sender: Actor, receiver: Actor, macs: Pair) -> tuple[int, bytes]:
+    return draw(st.sampled_from([0x88CC, EtherType.ARP, EtherType.IPV4, 0x42, 0x05FF])), draw(st.binary(max_size=60))
