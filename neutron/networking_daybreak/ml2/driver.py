@@ -17,8 +17,9 @@ from oslo_log import log as logging
 from oslo_serialization import jsonutils
 
 from networking_daybreak.journal.record import record, wake
-from networking_daybreak.ml2 import binding, bindings, extensions, groups
+from networking_daybreak.ml2 import binding, extensions, groups
 from networking_daybreak.ml2.host import AGENT_TYPE, of_agent
+from networking_daybreak.services import rows
 
 LOG = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class DaybreakMechanismDriver(api.MechanismDriver):
     def initialize(self) -> None:
         """Subscribe to what has no hook of its own."""
         groups.subscribe()
-        bindings.subscribe()
+        rows.subscribe()
 
     # -- what the driver can do ---------------------------------------------------------------------------------------
 
@@ -68,13 +69,20 @@ class DaybreakMechanismDriver(api.MechanismDriver):
     def create_network_precommit(self, context: api.NetworkContext) -> None:
         note(context, "network")
 
-    update_network_precommit = delete_network_precommit = create_network_precommit
+    update_network_precommit = create_network_precommit
+
+    def delete_network_precommit(self, context: api.NetworkContext) -> None:
+        forget(context, "network")
 
     def create_subnet_precommit(self, context: api.SubnetContext) -> None:
         note(context, "subnet")
         record(context.plugin_context, "network", context.current["network_id"])  # its revision is counted up, too
 
-    update_subnet_precommit = delete_subnet_precommit = create_subnet_precommit
+    update_subnet_precommit = create_subnet_precommit
+
+    def delete_subnet_precommit(self, context: api.SubnetContext) -> None:
+        forget(context, "subnet")
+        record(context.plugin_context, "network", context.current["network_id"])
 
     def create_network_postcommit(self, context: Any) -> None:
         wake()
@@ -93,7 +101,7 @@ class DaybreakMechanismDriver(api.MechanismDriver):
         hold(context)
 
     def delete_port_precommit(self, context: api.PortContext) -> None:
-        note(context, "port")
+        forget(context, "port")
 
     def bind_port(self, context: api.PortContext) -> None:
         """Bind a port if its host can carry it; else say why in the log and in binding:vif_details."""
@@ -132,6 +140,11 @@ class DaybreakMechanismDriver(api.MechanismDriver):
 def note(context: Any, kind: str) -> None:
     """Record the object of a hook's context."""
     record(context.plugin_context, kind, context.current["id"])
+
+
+def forget(context: Any, kind: str) -> None:
+    """Record that the object is deleted, at the revision that it had."""
+    record(context.plugin_context, kind, context.current["id"], revision=context.current.get("revision_number"))
 
 
 def subnets_of(context: api.PortContext) -> list[Mapping[str, Any]]:

@@ -1,10 +1,9 @@
-"""io: security groups, their rules and address groups, which ML2 drivers hear of by callbacks."""
+"""io: security groups and their rules, which ML2 drivers hear of by callbacks."""
 
 from collections.abc import Callable
 from typing import Any
 
 from neutron_lib.callbacks import events, registry, resources
-from neutron_lib.db import api as db_api
 
 from networking_daybreak.journal.record import record, wake
 
@@ -20,7 +19,6 @@ def subscribe() -> None:
     for event in AFTER:
         registry.subscribe(committed, resources.SECURITY_GROUP, event)
         registry.subscribe(committed, resources.SECURITY_GROUP_RULE, event)
-        registry.subscribe(address_group_changed, resources.ADDRESS_GROUP, event)
 
 
 def group_changed(resource: str, event: str, trigger: Callable[..., Any], payload: Any) -> None:
@@ -47,11 +45,4 @@ def rule_changed(resource: str, event: str, trigger: Callable[..., Any], payload
 
 
 def committed(resource: str, event: str, trigger: Callable[..., Any], payload: Any) -> None:
-    wake()
-
-
-def address_group_changed(resource: str, event: str, trigger: Callable[..., Any], payload: Any) -> None:
-    """Neutron tells of address groups after their transaction only; the reconciliation stands behind this one."""
-    with db_api.CONTEXT_WRITER.using(payload.context):
-        record(payload.context, "address_group", payload.resource_id)
     wake()

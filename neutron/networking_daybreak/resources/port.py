@@ -16,11 +16,12 @@ from neutron.db.models_v2 import IPAllocation, Network, Port
 from neutron.db.port_security.models import PortSecurityBinding
 from neutron.db.qos.models import QosPortPolicyBinding
 from neutron.plugins.ml2.models import PortBinding
+from sqlalchemy.orm.attributes import get_history
 
 from networking_daybreak.resources.kind import OWNERSHIP, Body, Kind, Opendaylight, chosen, column, references
 from networking_daybreak.resources.reading import belonging, objects, paged, valued
 
-ACTIVE = "ACTIVE"
+ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
 
 
 def read_ports(context: Any, ids: Sequence[str]) -> dict[str, Body]:
@@ -109,6 +110,9 @@ def port_record(body: Body) -> dict[str, Any]:
     record["host_id"] = body["binding:host_id"]
     record["vnic_type"] = body["binding:vnic_type"]
     record["vif_type"] = body["binding:vif_type"]
+    if len(body["bindings"]) > 1:
+        # A live migration: the destination needs the port's flows before the VM is there.
+        record["bindings"] = [{"host": each["host"], "status": each["status"]} for each in body["bindings"]]
     if body.get("binding:profile"):
         record["profile"] = json.dumps(body["binding:profile"], sort_keys=True)
     if body.get("binding:vif_details"):
@@ -117,6 +121,12 @@ def port_record(body: Body) -> dict[str, Any]:
             [name, value if isinstance(value, str) else json.dumps(value)] for name, value in details
         ]
     return record
+
+
+def second_binding(session: Any, row: PortBinding) -> Iterable[str]:
+    """The port of an inactive binding: it comes and goes without a call of mechanism drivers."""
+    was = get_history(row, "status").deleted or ()
+    return [row.port_id] if INACTIVE in (row.status, *was) else []
 
 
 def port_parents(body: Body) -> Iterable[tuple[str, str]]:
@@ -164,6 +174,6 @@ KINDS = (
             shape=opendaylight_port,
         ),
         model=Port,
-        rows={PortForwarding: column("internal_neutron_port_id")},
+        rows={PortBinding: second_binding, PortForwarding: column("internal_neutron_port_id")},
     ),
 )
