@@ -6,10 +6,12 @@ by real switches between network namespaces. See docs/contribute/proof.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from daybreak.engine.engine import Engine
 from daybreak.engine.interpreter import Connections, Copy, Outcome, Tables, Visit, interpret
+from daybreak.features.vocabulary import SUBSCRIPTIONS
 from daybreak.wire.openflow import actions as a
 from daybreak.wire.openflow import fields as f
 from daybreak.wire.openflow.fields import FIELDS, Field
@@ -77,6 +79,14 @@ def differences(visits: list[Visit], ports: list[str], section: Section) -> list
     return []
 
 
+def flows_of(engine: Engine, host: str, features: Iterable[str] = ()) -> dict[bytes, bytes]:
+    """What a host's switch is sent: key → body; of all features, or of these."""
+    topics = [engine.topics[name] for name in engine.values(SUBSCRIPTIONS, host) if name in engine.topics]
+    flows = {key: body for topic in topics for key, body in topic.flows.items()}
+    wanted = set(features) or {feature.name for feature in engine.pipeline.features}
+    return {key: body for key, body in flows.items() if engine.memos[int.from_bytes(body[:8])].rule.feature in wanted}
+
+
 def kind_of(key: bytes) -> tuple[Any, ...]:
     """What flows have in common that differ in values alone."""
     table, priority, match = decode_key(key)
@@ -116,11 +126,13 @@ class Proof:
             found += [f"pass {number}: {text}\n{section.text}" for text in texts]
         return outcome, found
 
-    def kinds(self) -> tuple[list[str], list[str]]:
-        """An example of each kind of flow (table, priority, fields of its match), and of those that no packet met."""
+    def missed(self, among: Iterable[bytes], share: float = 0.1) -> list[str]:
+        """Kinds (table, priority, fields of the match) of these flows, by their keys, of which no packet met one;
+        an example each. [] where they are fewer than `share` of all kinds: chance has it that some are."""
         met = {kind_of(key) for key in self._met}
-        examples = {kind_of(key): format_flow(key, body) for key, body in self._flows.items()}
-        return [*examples.values()], [text for kind, text in examples.items() if kind not in met]
+        examples = {kind_of(key): key for key in among}
+        found = [format_flow(key, self._flows[key]) for kind, key in examples.items() if kind not in met]
+        return found if len(found) > share * len(examples) else []
 
     def _resumed(self, outcome: Outcome, number: int) -> Section:
         """A trace of one later pass, from what was known of the packet when it began."""

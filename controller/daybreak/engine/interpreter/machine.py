@@ -10,7 +10,7 @@ from daybreak.engine.interpreter.tables import Flow, Tables
 from daybreak.engine.interpreter.tracking import Connections, Tracked, commit, seen, track
 from daybreak.wire.openflow import actions as a
 from daybreak.wire.openflow import fields as f
-from daybreak.wire.openflow.fields import PREREQUISITES, REGISTERS_OF, BitField, Field
+from daybreak.wire.openflow.fields import PREREQUISITES, REGISTERS_OF, BitField, Field, Prerequisite
 from daybreak.wire.openflow.headers import TAGGED, Fields, pop_vlan, push_vlan, read, write
 from daybreak.wire.packet import EtherType
 
@@ -79,11 +79,13 @@ class Packet:
     def has(self, target: a.Target) -> bool:
         """Whether the packet has the headers that a field belongs to."""
         field = target.field if isinstance(target, BitField) else target
-        for name, values, bits in PREREQUISITES[field.needs]:
-            value = self.fields.get(f.FIELDS[name], 0)
-            if not (value & bits if bits else value in values):
-                return False
-        return True
+        return all(self._meets(needed) for needed in PREREQUISITES[field.needs])
+
+    def _meets(self, needed: Prerequisite) -> bool:
+        value = self.fields.get(f.FIELDS[needed.field], 0)
+        if not needed.bits:
+            return value in needed.values
+        return bool(value & needed.bits) or bool(needed.clear and value and not value & needed.clear)
 
 
 class _Over(Exception):
