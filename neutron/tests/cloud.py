@@ -33,11 +33,10 @@ allow_plaintext = ["127.0.0.0/8", "198.18.0.0/15"]
 
 DRIVEN = Settings(
     mechanism_drivers=("daybreak",),
-    service_plugins=("daybreak-router", "qos", "trunk", "segments"),
+    service_plugins=("daybreak-router", "qos", "segments"),
     extension_drivers=("port_security", "qos", "dns"),
     sections={
         "daybreak": {"url": f"http://127.0.0.1:{NORTHBOUND}", "username": "admin", "password": "admin"},
-        "ovs_driver": {"vnic_type_prohibit_list": ""},
     },
 )
 """A Neutron that is driven by Daybreak alone."""
@@ -151,10 +150,12 @@ class Cloud:
         machine.plug(host, port["id"], timeout=DEADLINE)
         return machine
 
-    def said(self, *words: str) -> list[str]:
-        """The lines of all logs with all of these words."""
+    def complaints(self) -> list[str]:
+        """The lines of all logs that tell of errors, each program's in order."""
         daemons = [self.controller, *(daemon for server in self.servers for daemon in server.daemons.values())]
-        return [line for each in daemons for line in each.log.splitlines() if all(word in line for word in words)]
+        words = (" ERROR ", " CRITICAL ", "level=error", "Traceback")
+        lines = (f"{each.name}: {line}" for each in daemons for line in each.log.splitlines())
+        return [line for line in lines if any(word in line for word in words) and "oslo_cache.memcache" not in line]
 
 
 class Schema:

@@ -43,6 +43,18 @@ def cloud(lab: Lab, schema: Schema) -> Iterator[Cloud]:
         yield cloud
 
 
+@pytest.fixture(autouse=True)
+def what_went_wrong(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Shown where a test of the session's cloud fails: what its programs complained of meanwhile."""
+    if "cloud" not in request.fixturenames:
+        yield
+        return
+    cloud: Cloud = request.getfixturevalue("cloud")
+    before = len(cloud.complaints())
+    yield
+    print("\n".join(cloud.complaints()[before:]))
+
+
 @pytest.fixture(scope="session")
 def controller(cloud: Cloud) -> Controller:
     return cloud.controller
