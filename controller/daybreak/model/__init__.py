@@ -29,6 +29,7 @@ from daybreak.model.intent import (
 from daybreak.model.intents import INTENTS
 from daybreak.model.l2_gateway import GatewayDevice, GatewayInterface, L2Gateway, L2GatewayConnection
 from daybreak.model.metering import MeteringLabel, MeteringLabelRule
+from daybreak.model.network_log import NetworkLog
 from daybreak.model.number import Number, Pool
 from daybreak.model.observed import Host, Interface, Location, PortStatus
 from daybreak.model.owned import Owned
@@ -110,6 +111,7 @@ __all__ = [
     "MinimumPacketRate",
     "NdpProxy",
     "Network",
+    "NetworkLog",
     "Number",
     "Owned",
     "PacketRateLimit",

@@ -6,6 +6,7 @@ from daybreak.model.chaining import FlowClassifier, PortChain, PortPair, PortPai
 from daybreak.model.intent import Network, Port, Subnet
 from daybreak.model.l2_gateway import L2Gateway, L2GatewayConnection
 from daybreak.model.metering import MeteringLabel, MeteringLabelRule
+from daybreak.model.network_log import NetworkLog
 from daybreak.model.qos import QosPolicy
 from daybreak.model.record import Record
 from daybreak.model.routing import FloatingIp, NdpProxy, PortForwarding, Router
@@ -47,6 +48,7 @@ INTENTS: tuple[type[Record], ...] = (
     IpsecSiteConnection,
     MeteringLabel,
     MeteringLabelRule,
+    NetworkLog,
     Bgpvpn,
     BgpvpnNetworkAssociation,
     BgpvpnRouterAssociation,
