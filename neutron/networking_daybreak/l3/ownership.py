@@ -19,7 +19,10 @@ from oslo_config import cfg
 DRIVER = "networking_daybreak.l3.flavor.DaybreakL3ServiceProvider"
 PLUGINS = frozenset({"daybreak-router", "odl-router_v2", "networking_daybreak.l3.plugin.DaybreakRouterPlugin"})
 BUILT_IN = "daybreak"
-"""The provider that our own plugin comes with."""
+"""The provider that our own plugin comes with, unless the configuration names it."""
+
+PREDECESSORS = frozenset({"dvrha", "dvr", "ha", "single_node", "ovn"})
+"""Providers whose routers our own plugin takes over, unless they are configured beside it."""
 
 NOTES = ProviderResourceAssociation.__table__
 
@@ -34,14 +37,14 @@ class Providers(NamedTuple):
 @cache
 def providers() -> Providers:
     """As the configuration has it."""
-    common.register_core_common_config_opts()
+    cfg.CONF.register_opts(common.core_opts)
     options.register_service_provider_opts()
     told = provider_configuration.parse_service_provider_opt(service_type=constants.L3)
-    ours = [each for each in told if each["driver"] == DRIVER]
-    names = {each["name"] for each in ours}
+    ours = {each["name"]: each["default"] for each in told if each["driver"] == DRIVER}
     if PLUGINS & set(cfg.CONF.service_plugins):
-        return Providers(frozenset({BUILT_IN, *names}), default=True)
-    return Providers(frozenset(names), default=any(each["default"] for each in ours))
+        others = {each["name"] for each in told} - ours.keys()
+        return Providers(frozenset(ours or {BUILT_IN}) | PREDECESSORS - others, default=True)
+    return Providers(frozenset(ours), default=any(ours.values()))
 
 
 def noted(session: Any, routers: Iterable[str]) -> set[str]:

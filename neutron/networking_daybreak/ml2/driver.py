@@ -19,7 +19,7 @@ from oslo_serialization import jsonutils
 from networking_daybreak.journal.record import record, wake
 from networking_daybreak.ml2 import binding, extensions, groups
 from networking_daybreak.ml2.host import AGENT_TYPE, of_agent
-from networking_daybreak.services import rows
+from networking_daybreak.services import drivers
 
 LOG = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class DaybreakMechanismDriver(api.MechanismDriver):
     def initialize(self) -> None:
         """Subscribe to what has no hook of its own."""
         groups.subscribe()
-        rows.subscribe()
+        drivers.subscribe()
 
     # -- what the driver can do ---------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from neutron_lib import context
 from oslo_log import log as logging
 
 from networking_daybreak.ml2.host import CONTROLLER_TYPE
+from networking_daybreak.services import needs as services
 
 LOG = logging.getLogger(__name__)
 
@@ -59,11 +60,11 @@ def known() -> Collection[str] | None:
 
 
 def capabilities_of(document: Mapping[str, object]) -> list[str]:
-    """Of what extensions may need, what a controller's /v1/openapi.json says that it acts on."""
+    """Of what extensions and services may need, what a controller's /v1/openapi.json says that it acts on."""
     kinds: dict[str, dict] = document.get("x-daybreak-kinds", {})  # type: ignore[assignment]
     schemas: dict[str, dict] = document["components"]["schemas"]  # type: ignore[index]
     found = []
-    for need in sorted(set(NEEDS.values())):
+    for need in sorted({*NEEDS.values(), *services.NEEDS}):
         kind, _, field = need.partition(".")
         about = kinds.get(kind)
         fields = schemas.get(about["schema"], {}).get("properties", {}) if about else {}

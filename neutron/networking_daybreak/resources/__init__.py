@@ -2,7 +2,16 @@
 
 from collections.abc import Mapping
 
-from networking_daybreak.resources import metering, network, port, qos_policy, router, security_group, trunk
+from networking_daybreak.resources import (
+    metering,
+    network,
+    network_log,
+    port,
+    qos_policy,
+    router,
+    security_group,
+    trunk,
+)
 from networking_daybreak.resources.kind import Body, Kind, Opendaylight
 
 __all__ = ["KINDS", "Body", "Kind", "Opendaylight"]
@@ -17,6 +26,7 @@ KINDS: Mapping[str, Kind] = {
         router,
         trunk,
         metering,
+        network_log,
     )
     for kind in module.KINDS
 }

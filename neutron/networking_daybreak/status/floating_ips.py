@@ -1,4 +1,4 @@
-"""io: the status of floating IPs: ACTIVE when the controller has the association, DOWN when there is none."""
+"""io: the status of floating IPs: ACTIVE when the controller has the association and acts on it, else DOWN."""
 
 from typing import Any
 
@@ -9,6 +9,8 @@ from neutron_lib.plugins import constants, directory
 
 from networking_daybreak.journal.models import Row
 from networking_daybreak.l3.ownership import noted
+from networking_daybreak.ml2.extensions import known
+from networking_daybreak.services.needs import FLOATING_IP
 from networking_daybreak.status.verdict import ACTIVE, DOWN
 
 BATCH = 200
@@ -17,24 +19,26 @@ BATCH = 200
 KIND = "floating_ip"
 
 
+def carried() -> bool:
+    """Whether the controller makes floating IPs work. Of OpenDaylight, which can't say what it does, it is assumed."""
+    can = known()
+    return can is None or FLOATING_IP in can
+
+
 @db_api.retry_if_session_inactive()
 def due(context: Any) -> dict[str, str]:
     """Floating IPs whose status is not what it should be → what it should be.
 
     A floating IP with a note in the journal is on its way to the controller: it is looked at when it has arrived.
     """
-    associated = FloatingIP.router_id.is_not(None)
-    wrong = sa.or_(
-        sa.and_(associated, FloatingIP.status != ACTIVE), sa.and_(sa.not_(associated), FloatingIP.status != DOWN)
-    )
+    works = FloatingIP.router_id.is_not(None) if carried() else sa.false()
+    true = sa.case((works, ACTIVE), else_=DOWN)
     on_its_way = sa.select(Row.seq).where(Row.kind == KIND, Row.object_id == FloatingIP.id).exists()
-    query = sa.select(FloatingIP.id, FloatingIP.router_id, FloatingIP.last_known_router_id)
+    query = sa.select(FloatingIP.id, true, FloatingIP.router_id, FloatingIP.last_known_router_id)
     with db_api.CONTEXT_READER.using(context):
-        rows = context.session.execute(query.where(wrong, sa.not_(on_its_way)).limit(BATCH)).all()
-        ours = noted(context.session, {router for row in rows for router in row[1:] if router})
-    return {
-        row.id: ACTIVE if row.router_id else DOWN for row in rows if (row.router_id or row.last_known_router_id) in ours
-    }
+        rows = context.session.execute(query.where(FloatingIP.status != true, sa.not_(on_its_way)).limit(BATCH)).all()
+        ours = noted(context.session, {router for row in rows for router in row[2:] if router})
+    return {row[0]: row[1] for row in rows if (row.router_id or row.last_known_router_id) in ours}
 
 
 def settle(context: Any) -> int:
