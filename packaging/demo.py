@@ -6,46 +6,20 @@ It makes network namespaces with Open vSwitch daemons of their own, and touches 
 import base64
 import http.client
 import json
-import os
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import permutations
-from pathlib import Path
 from uuid import NAMESPACE_DNS, uuid5
 
-from rich.console import Console
-from rich.text import Text
+from story import BIN, NAME, NORTHBOUND, Controller, add_hosts, console, main, show, step
 
 from daybreak_lab import Hypervisor, Lab, LabError, Machine, wait_for
 
-BIN = Path(sys.executable).parent
-NAME = "demo"
-"""Of a lab that is kept; there is only one."""
-NORTHBOUND = "127.0.0.1:8181"
 NEUTRON = "/controller/nb/v2/neutron"
 VMS = (("red", 1, "h1"), ("red", 2, "h2"), ("red", 3, "h3"), ("blue", 1, "h1"), ("blue", 2, "h2"))
 """Network, number of the VM in it, host. Both networks have the same addresses, but only red has the third."""
-
-console = Console(highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def step(text: str) -> Iterator[list[str]]:
-    """One step of the story: ✓, how long it took, what happened. What is put into the list is added to the text."""
-    added: list[str] = []
-    began = time.monotonic()
-    try:
-        with console.status(text):
-            yield added
-    except BaseException:
-        console.print(Text.assemble(("  ✗ ", "bold red"), text))
-        raise
-    took = f"{time.monotonic() - began:5.2f} s  "
-    console.print(Text.assemble(("  ✓ ", "bold green"), (took, "dim"), text, *added))
 
 
 class Demo:
@@ -53,51 +27,9 @@ class Demo:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.home = lab.controller_namespace.home
-        self.log = self.home / "controller.log"
+        self.controller = Controller(lab)
         self.hosts: dict[str, Hypervisor] = {}
         self.vms: dict[str, Machine] = {}
-        self.controller: subprocess.Popen[bytes] | None = None
-
-    def start_controller(self) -> None:
-        """`daybreak serve`, in a session of its own, so that it doesn't end with this terminal where it's kept."""
-        self.home.mkdir(exist_ok=True)
-        listeners = ("--northbound", NORTHBOUND, "--ovsdb", "ptcp:6640", "--openflow", "ptcp:6653")
-        known = self.log.stat().st_size if self.log.exists() else 0
-        with self.log.open("ab") as log:
-            self.controller = self.lab.controller_namespace.popen(
-                str(BIN / "daybreak"),
-                "serve",
-                *("--data", str(self.home / "data"), *listeners, "--allow-plaintext", "198.18.0.0/16"),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self.wait_for_log(b"event=ready", 1, known)
-
-    def wait_for_log(self, words: bytes, times: int, since: int) -> None:
-        """Wait until the controller has said so, after so many bytes of its log. Raises LabError if it ended."""
-
-        def has_said() -> bool:
-            if self.controller is None or self.controller.poll() is not None:
-                raise LabError("the controller ended")
-            return self.log.read_bytes()[since:].count(words) >= times
-
-        wait_for(f"the controller to say {words.decode()}", has_said, timeout=20)
-
-    def kill_controller(self) -> None:
-        assert self.controller is not None
-        self.controller.kill()
-        self.controller.wait()
-
-    def add_hosts(self, *names: str) -> None:
-        """Hypervisors as an operator prepares them: a name, a tunnel address, and where the controller is."""
-        for name in names:
-            ids = {"hostname": name, "daybreak-datapath-type": "netdev"}
-            manager = f"tcp:{self.lab.controller_address}:6640"
-            self.hosts[name] = self.lab.hypervisor(name, external_ids=ids, manager=manager)
-        for host in self.hosts.values():
-            host.wait_for_bridge("br-int", timeout=20)
 
     def request(self, method: str, path: str, body: object = None) -> dict[str, dict[str, object]]:
         """What Neutron's driver does: one request to the northbound. Raises LabError if it's refused."""
@@ -154,9 +86,9 @@ def all_pairs_ping(vms: Sequence[Machine]) -> int:
 def tell(demo: Demo) -> None:
     """The story, one step after the other."""
     with step("The controller runs: clouds ask it over HTTP, switches over OVSDB and OpenFlow"):
-        demo.start_controller()
+        demo.controller.start()
     with step("Three hypervisors with stock Open vSwitch call it; it makes a bridge br-int on each: h1, h2, h3"):
-        demo.add_hosts("h1", "h2", "h3")
+        demo.hosts = add_hosts(demo.lab, "h1", "h2", "h3")
     with step("Somebody POSTed two networks: red and blue"):
         for network in ("red", "blue"):
             demo.create_network(network)
@@ -190,11 +122,10 @@ def tell_trouble(demo: Demo) -> None:
     """What happens when things go wrong."""
     one, other = demo.vms["red-1"], demo.vms["red-2"]
     with step("The controller was killed and started again during 100 pings a second"), ExitStack() as stack:
-        known = len(demo.log.read_bytes())
         ping = stack.enter_context(one.pinging(other, interval=0.01))
-        demo.kill_controller()
-        demo.start_controller()
-        demo.wait_for_log(b'event="in sync"', len(demo.hosts), known)
+        demo.controller.kill()
+        demo.controller.start()
+        demo.controller.wait_for_switches(len(demo.hosts))
     lost, sent = len(ping.result.lost), len(ping.result.sent)
     if lost:
         raise LabError(f"{lost} of {sent} pings were lost")
@@ -204,14 +135,6 @@ def tell_trouble(demo: Demo) -> None:
         demo.hosts["h1"].ovs_ofctl("del-flows", "br-int")
         one.wait_until_reaches(other)
         added.append(f", and pings answered after {time.monotonic() - began:.2f} s")
-
-
-def show_hosts(demo: Demo) -> None:
-    """What an operator sees."""
-    console.print("\n[bold]daybreak hosts[/bold] says:")
-    # Everything is confirmed within a second; until then it would say so.
-    done = demo.lab.controller_namespace.exec(str(BIN / "daybreak"), "hosts", check=False)
-    console.print(Text((done.stdout or done.stderr).rstrip()), no_wrap=True, overflow="ignore", crop=False)
 
 
 def summary(seconds: float) -> None:
@@ -246,39 +169,19 @@ End it:
     )
 
 
-def run(keep: bool) -> None:
-    """Tell it; tear everything down whatever happens, unless it went well and is to be kept."""
+def run(lab: Lab, keep: bool) -> None:
+    """The story, what an operator sees, and where to go from there."""
     console.print("[bold]Daybreak[/bold]: three hypervisors, two networks, five VMs and a controller\n")
     began = time.monotonic()
-    with Lab(NAME if keep else None) as lab:
-        demo = Demo(lab)
-        try:
-            tell(demo)
-        except LabError:
-            if demo.log.exists():
-                console.print(Text("\nThe controller's last words:\n" + demo.log.read_text()[-3000:], "dim"))
-            raise
-        show_hosts(demo)
-        summary(time.monotonic() - began)
-        if keep:
-            lab.keep()
-            explain_how_to_look(lab)
-        else:
-            console.print("\nAll of it is gone again. `make demo KEEP=1` leaves it running, to look around.")
-
-
-def main() -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        run(os.environ.get("KEEP", "") not in ("", "0"))
-    except LabError as error:
-        console.print(Text.assemble(("\nIt did not work: ", "bold red"), str(error)))
-        return 1
-    except KeyboardInterrupt:
-        console.print("\nStopped; everything is cleaned up.")
-        return 130
-    return 0
+    tell(Demo(lab))
+    # Everything is confirmed within a second; until then it would say so.
+    show(lab, BIN / "daybreak", "hosts", title="daybreak hosts")
+    summary(time.monotonic() - began)
+    if keep:
+        explain_how_to_look(lab)
+    else:
+        console.print("\nAll of it is gone again. `make demo KEEP=1` leaves it running, to look around.")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(run))
