@@ -22,6 +22,7 @@ from networking_daybreak.journal.dispatcher import Dispatcher
 from networking_daybreak.journal.members import member_name
 from networking_daybreak.journal.record import socket_path
 from networking_daybreak.northbound.controllers import Controllers
+from networking_daybreak.sync.watch import Watcher
 
 LOG = log.getLogger(__name__)
 
@@ -34,6 +35,7 @@ def main(args: Sequence[str] | None = None) -> int:
     neutron_config.setup_logging()
     name = member_name(conf.server or cfg.CONF.host)
     dispatcher = Dispatcher(conf, name, Controllers.of(conf, random.random), socket_path(), random.random)
+    dispatcher.beside(Watcher(dispatcher).run)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: dispatcher.stopping.set())
     dispatcher.start()

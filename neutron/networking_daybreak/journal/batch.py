@@ -109,7 +109,7 @@ def read_kind(context: Any, kind: str, claims: Sequence[Claim], serves: Callable
         else:
             known.record(body)  # what can't be said is found out here, before anything is sent
             parents = frozenset(each for each in known.parents(body) if each[0] in KINDS and serves(each[0]))
-            changes.append(Change(kind, claim.id, body, body.get("revision_number"), parents))
+            changes.append(Change(kind, claim.id, body, body.get("revision_number") or 0, parents))
     return changes
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -72,11 +73,18 @@ def claim(context: Any, owner: Owner, kinds: Collection[str], limit: int, now: f
 @db_api.retry_if_session_inactive()
 def take(context: Any, owner: Owner, kinds: Collection[str], limit: int, now: float) -> dict[int, Key]:
     """Mark the heads of objects as the owner's."""
+    found: dict[int, Key] = {}
+    after = 0
     with db_api.CONTEXT_WRITER.using(context):
         # Read committed locks what it finds, and no gaps, where those who record would have to wait.
         isolate(context)
-        query = ready(kinds, now).limit(limit).with_for_update(skip_locked=True)
-        found = {row.seq: (row.kind, row.object_id) for row in context.session.execute(query)}
+        while len(found) < limit:
+            query = ready(kinds, now).where(J.c.seq > after).limit(limit).with_for_update(skip_locked=True)
+            rows = context.session.execute(query).all()
+            found |= islice(heads(context, rows).items(), limit - len(found))
+            if len(rows) < limit:
+                break
+            after = rows[-1].seq
         if found:
             mark = sa.update(J).where(J.c.seq.in_(list(found)))
             context.session.execute(mark.values(owner=owner.name, token=owner.token))
@@ -84,19 +92,25 @@ def take(context: Any, owner: Owner, kinds: Collection[str], limit: int, now: fl
 
 
 def ready(kinds: Collection[str], now: float) -> sa.Select[Any]:
-    """The heads of objects that nobody has claimed, in order."""
-    other = J.alias("other")
-    blocked = sa.exists().where(
-        other.c.kind == J.c.kind,
-        other.c.object_id == J.c.object_id,
-        other.c.seq != J.c.seq,
-        sa.or_(sa.and_(other.c.state == PENDING, other.c.seq < J.c.seq), other.c.owner.is_not(None)),
-    )
+    """Rows that can be sent and that nobody has claimed, in order."""
     return (
         sa.select(J.c.seq, J.c.kind, J.c.object_id)
-        .where(J.c.state == PENDING, J.c.owner.is_(None), J.c.due_at <= now, J.c.kind.in_(list(kinds)), ~blocked)
+        .where(J.c.state == PENDING, J.c.owner.is_(None), J.c.due_at <= now, J.c.kind.in_(list(kinds)))
         .order_by(J.c.seq)
     )
+
+
+def heads(context: Any, rows: Sequence[Any]) -> dict[int, Key]:
+    """Those rows that are the first of objects that nobody has claimed."""
+    candidates: dict[Key, int] = {}
+    for row in rows:
+        candidates.setdefault((row.kind, row.object_id), row.seq)
+    for row in of_objects(context, [*candidates]):
+        key = (row.kind, row.object_id)
+        seq = candidates.get(key)
+        if seq is not None and row.seq != seq and (row.owner or (row.state == PENDING and row.seq < seq)):
+            del candidates[key]
+    return {seq: key for key, seq in candidates.items()}
 
 
 @db_api.retry_if_session_inactive()

@@ -102,10 +102,15 @@ class Dispatcher:
         self._streams = [Stream(self, number) for number in range(conf.streams)]
         self._socket_path = socket_path
         self._threads: list[threading.Thread] = []
+        self._others: list[Callable[[], None]] = []
+
+    def beside(self, target: Callable[[], None]) -> None:
+        """Run something else, too, until the dispatcher stops."""
+        self._others.append(target)
 
     def start(self) -> None:
         """Start all threads; none of them waits for the controller."""
-        for target in (self._listen, self._live, *(stream.run for stream in self._streams)):
+        for target in (self._listen, self._live, *(stream.run for stream in self._streams), *self._others):
             thread = threading.Thread(target=target, daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -150,9 +155,9 @@ class Dispatcher:
         for each in seen:
             if each.needs_settling:
                 self._take_over(context, each)
-        if me.state == states.JOINING and any(each.name == me.name and each.fenced >= me.token for each in seen):
-            me.settled(context)
-            self.bell.ring()
+            elif each.name == me.name and me.state == states.JOINING:
+                me.settled(context)  # others have taken over from us, from ourselves as it were
+                self.bell.ring()
         self.present = me.present(seen)
         if self.present[:1] == [me.name]:
             if journal.free_orphans(context):
@@ -180,6 +185,8 @@ class Dispatcher:
         freed = journal.release_of(context, seen.name, seen.token)
         members.note_settled(context, seen)
         crash_point("after-takeover")
+        if seen.name == self.membership.name:
+            self.membership.settled(context)
         if freed:
             LOG.warning("Took over %d objects that %s had claimed", freed, seen.name)
         self.bell.ring()

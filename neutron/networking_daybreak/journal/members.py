@@ -114,9 +114,9 @@ class Membership:
 
     def leave(self, context: Any, *, is_settled: bool) -> None:
         """Stop. `is_settled`: no claims are left; otherwise somebody is to take them over."""
-        values: dict[str, Any] = {"state": states.GONE, "token": M.c.token + 1, "seen_at": time.time()}
+        values: dict[str, Any] = {"state": states.GONE, "token": self.token + 1, "seen_at": time.time()}
         if is_settled:
-            values["fenced"] = M.c.token + 1
+            values["fenced"] = self.token + 1
         self._update(context, **values)
         self.state = states.GONE
 
@@ -143,7 +143,7 @@ class Membership:
         same = sa.and_(M.c.role == seen.role, M.c.name == seen.name, M.c.token == seen.token, M.c.beats == seen.beats)
         values: dict[str, Any] = {"state": state}
         if state == states.GONE:
-            values["token"] = M.c.token + 1
+            values["token"] = seen.token + 1
         with db_api.CONTEXT_WRITER.using(context):
             if context.session.execute(sa.update(M).where(same).values(**values)).rowcount:
                 LOG.warning("Member %s is %s", seen.name, state)

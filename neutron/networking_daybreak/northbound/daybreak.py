@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from networking_daybreak.northbound.answers import (
@@ -121,23 +122,31 @@ class Daybreak:
         """Note the outcomes. Where the controller has seen a higher revision than Neutron has, Neutron is right.
 
         Nobody else sends an object that this dispatcher has claimed: so it's Neutron's database that went back, or
-        the object was made anew under its old id.
+        the object was made anew under its old id. A deletion takes the revision that stands: its own nobody may know.
         """
-        behind = []
+        older: list[Change] = []
+        deleted: list[Change] = []
         for change, told in zip(changes, answer.json["outcomes"], strict=True):
             outcomes[change.key] = Done(told["outcome"])
-            if told["outcome"] == "stale":
-                behind.append(change)
-        if behind:
-            try:
-                forced = self._post(behind, fence, force=True)
-            except Away as away:
-                raise Unavailable(str(away), in_doubt=away.in_doubt) from None
-            for change in behind:
-                if forced.status == 200:
-                    outcomes[change.key] = Done("forced")
-                else:
-                    outcomes[change.key] = Failed(f"The controller answers {forced.status}")
+            if told["outcome"] == "stale" and change.body is not None:
+                older.append(change)
+            elif told["outcome"] == "stale" and not told.get("deleted"):
+                deleted.append(replace(change, revision=told["stands"]))
+        for again, force in ((older, True), (deleted, False)):
+            if again:
+                self._insist(again, fence, outcomes, force=force)
+
+    def _insist(self, changes: list[Change], fence: Fence, outcomes: dict[Key, Outcome], *, force: bool) -> None:
+        """Send changes whose revisions were too low."""
+        try:
+            answer = self._post(changes, fence, force=force)
+        except Away as away:
+            raise Unavailable(str(away), in_doubt=away.in_doubt) from None
+        for change in changes:
+            if answer.status == 200:
+                outcomes[change.key] = Done("forced" if force else "applied")
+            else:
+                outcomes[change.key] = Failed(f"The controller answers {answer.status}")
 
     def _post(self, changes: Sequence[Change], fence: Fence, *, force: bool = False) -> Answer:
         """One transaction. Raises `Away`, and `Replaced`."""
@@ -153,9 +162,10 @@ class Daybreak:
         return answer
 
     def _operation(self, change: Change) -> Mapping[str, Any]:
-        revision = {} if change.revision is None else {"revision": change.revision}
         if change.body is None:
-            return {"delete": {"kind": change.kind, "id": change.id, **revision}}
+            # Without a revision the controller would keep what it knows of the object for ever.
+            return {"delete": {"kind": change.kind, "id": change.id, "revision": change.revision or 0}}
+        revision = {} if change.revision is None else {"revision": change.revision}
         record = KINDS[change.kind].record(dict(change.body))
         fields = self.served[change.kind]
         # A controller that is older than this driver doesn't know all fields: what it can't serve is left out.

@@ -1,0 +1,1 @@
+"""Comparing Neutron with the controller, and having the journal repair what differs."""
