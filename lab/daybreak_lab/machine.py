@@ -113,6 +113,43 @@ class Machine:
         self._add_port(host.ovs, bridge)
         source.vsctl("--if-exists", "del-port", tap)
 
+    def prepare(self, host: Hypervisor, bridge: str = INTEGRATION_BRIDGE, timeout: float = 10.0) -> None:
+        """Live migration, as QEMU and libvirt do it: the new host has a card with the port's id, at which the machine
+        waits to be run; it still runs on the old host. `arrive` is what comes then.
+        """
+        host.ovs.wait_for_bridge(bridge, timeout)
+        waiting = self._waiting
+        host.namespace.ip(
+            f"link add {self.tap} mtu {self.record.mtu} type veth peer name {waiting} address {self.mac}",
+            f"link set {self.tap} up",
+        )
+        host.namespace.sysctl(**{f"ipv6__conf__{waiting}__disable_ipv6": 1})  # who waits says nothing
+        host.namespace.ip(f"link set {waiting} mtu {self.record.mtu} up")
+        self._add_port(host.ovs, bridge)
+
+    def arrive(self, host: Hypervisor) -> None:
+        """The machine goes on at the host that was prepared; its card on the old one is destroyed, the port stays."""
+        there = self.namespace
+        host.namespace.ip(f"link set {self._waiting} netns {there.name}")
+        there.exec("ethtool", "-K", self._waiting, "tx", "off")
+        there.sysctl(**{f"ipv6__conf__{self._waiting}__disable_ipv6": 0})
+        there.ip(
+            f"link delete {CARD}",
+            f"link set {self._waiting} name {CARD} mtu {self.record.mtu} up",
+            *(f"address add {address} dev {CARD}" for address in self.record.ips),
+            *(f"route add default via {gateway} dev {CARD}" for gateway in self.record.gateways),
+        )
+        self._note(host.name, host.ovs, self.port_id)
+
+    @property
+    def _waiting(self) -> str:
+        """The card of a machine that is not run yet."""
+        return f"wait{(self.port_id or '')[:11]}"
+
+    def leave(self, host: Hypervisor) -> None:
+        """What Nova cleans up on the host that the machine was on."""
+        host.ovs.vsctl("--if-exists", "del-port", self.tap)
+
     def _make_card(self, name: str, switch: OpenVSwitch, port_id: str) -> None:
         if self._at is not None:
             raise LabError(f"{self.name} is plugged in at {self.record.at} already")

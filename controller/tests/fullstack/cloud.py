@@ -139,8 +139,19 @@ class Cloud:
 
     # Neutron
 
-    def request(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        """One request to the Neutron northbound; the answer's status and JSON."""
+    def modern(self, method: str, path: str, body: object = None) -> Any:
+        """One request to the modern API, which has to succeed; the answer's JSON."""
+        status, answer = self.request(method, path, body, base="/v1")
+        assert status == 200, answer
+        return answer
+
+    def told(self, port: str) -> Any:
+        """What the modern API tells of a port."""
+        items = self.modern("GET", "/port-status")["items"]
+        return next((item for item in items if item["port_id"] == uuid(port)), None)
+
+    def request(self, method: str, path: str, body: object = None, base: str = NEUTRON) -> tuple[int, Any]:
+        """One request to a northbound, Neutron's unless said otherwise; the answer's status and JSON."""
         with self.lab.controller_namespace.entered():
             connection = http.client.HTTPConnection("127.0.0.1", 8181, timeout=DEADLINE)
             connection.connect()
@@ -148,7 +159,7 @@ class Cloud:
             "Authorization": "Basic " + base64.b64encode(b"admin:admin").decode(),
             "Content-Type": "application/json",
         }
-        connection.request(method, NEUTRON + path, None if body is None else json.dumps(body), headers)
+        connection.request(method, base + path, None if body is None else json.dumps(body), headers)
         response = connection.getresponse()
         content = response.read()
         connection.close()

@@ -181,3 +181,35 @@ def test_active_means_that_pings_work(cloud: Cloud, hosts: list[Hypervisor]) -> 
         assert vm.ping(first, count=5, interval=0.01).ok
         lost += vm.ping(far, count=50, interval=0.001).lost
     print(f"{len(lost)} of 500 pings lost between hosts, at 1 ms")
+
+
+def test_live_migration_with_two_bindings(cloud: Cloud, hosts: list[Hypervisor]) -> None:
+    """Under ping from a third host: the destination has the flows before the VM is there."""
+    h1, h2, h3 = hosts
+    cloud.network("blue")
+    web, db = cloud.vm("web", "blue", h1, "10.0.0.1/24"), cloud.vm("db", "blue", h3, "10.0.0.2/24")
+    near = cloud.vm("near", "blue", h1, "10.0.0.3/24")
+    for one in (db, near):
+        one.wait_until_reaches(web)
+    port = cloud.modern("GET", f"/ports/{uuid('web')}")
+    both = [{"host": "h1"}, {"host": "h2", "status": "INACTIVE"}]
+    cloud.modern("PUT", f"/ports/{uuid('web')}", {**port, "host_id": "h1", "bindings": both})
+    with db.pinging(web) as far, near.pinging(web) as close:
+        web.prepare(h2)
+        cloud.until("h2 is prepared", lambda: cloud.told("web").get("prepared") == ["h2"])
+        assert cloud.told("web") == {"port_id": uuid("web"), "active": True, "host": "h1", "prepared": ["h2"]}
+    assert not far.result.lost
+    assert not close.result.lost
+    with db.pinging(web) as far, near.pinging(web) as close:
+        web.arrive(h2)
+        for one in (db, near):
+            one.wait_until_reaches(web)  # before the cloud says anything
+        cloud.modern("PUT", f"/ports/{uuid('web')}", {**port, "host_id": "h2", "bindings": both[::-1]})
+        cloud.until("it is on h2", lambda: cloud.told("web").get("host") == "h2")
+        web.leave(h1)
+        cloud.modern("PUT", f"/ports/{uuid('web')}", {**port, "host_id": "h2"})
+        cloud.until("only there", lambda: "prepared" not in cloud.told("web"))
+    print(far.result, close.result)
+    for one in (db, near):
+        one.wait_until_reaches(web)
+    assert not cloud.check()
