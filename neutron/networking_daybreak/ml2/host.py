@@ -67,10 +67,11 @@ def configurations(told: Mapping[str, Any], connected: bool) -> dict[str, Any]:
     said = hostconfig(dict(told.get("hostconfigs", ())).get("ODL L2"))
     if isinstance(types := said.get("allowed_network_types"), list):
         found["allowed_network_types"] = [str(each) for each in types]
-    if vhost_user := vhost_user_of(said):
+    if vhost_user := vhost_user_of(said) or vhost_user_by_ability(told):
         found["vhostuser"] = vhost_user
-    while len(json.dumps(found)) > ROOM and found["bridge_mappings"]:
-        found["bridge_mappings"].popitem()
+    if len(json.dumps(found)) > ROOM:
+        # Neutron has no room for so many; what it does not know of it can't bind to, and says so.
+        found |= {"bridge_mappings": {}, "too_many_bridge_mappings": len(found["bridge_mappings"])}
     return found
 
 
@@ -95,6 +96,18 @@ def vhost_user_of(said: Mapping[str, Any]) -> dict[str, str] | None:
                 "prefix": str(details.get("port_prefix", VhostUser.prefix)),
             }
     return None
+
+
+def vhost_user_by_ability(told: Mapping[str, Any]) -> dict[str, str] | None:
+    """How a host with DPDK takes VMs; None: it has none, or its bridge is not for it.
+
+    Open vSwitch as client is the one that survives its restart (Open vSwitch, "DPDK vHost User Ports").
+    """
+    types = told.get("vhost_user", ())
+    if not types or told.get("datapath_type") != "netdev":
+        return None
+    mode = "server" if "dpdkvhostuserclient" in types else "client"
+    return {"mode": mode, "directory": SOCKETS, "prefix": VhostUser.prefix}
 
 
 def of_agent(agent: Mapping[str, Any]) -> Host:

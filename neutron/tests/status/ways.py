@@ -1,0 +1,13 @@
+"""io: how tests wait."""
+
+from collections.abc import Callable
+from typing import Any
+
+from daybreak_lab import wait_for
+
+from ..cloud import DEADLINE
+
+
+def until(what: str, ask: Callable[[], Any], timeout: float = DEADLINE) -> Any:
+    """Ask until the answer is true, and return it."""
+    return wait_for(what, ask, timeout)
