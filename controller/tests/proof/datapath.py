@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -15,7 +15,8 @@ from .switch import Control, Traces
 
 DEADLINE = 30.0
 PCAP_HEADER, RECORD_HEADER = 24, 16
-BELL_PORT, BELL = 8, bytes.fromhex("ffffffffffff 0200000000bb 88b7") + b"bell"
+BELL_PORT, BELL_TYPE = 8, 0x88B7
+BELL = bytes.fromhex("ffffffffffff 0200000000bb 88b7") + b"bell"
 
 
 class Datapath:
@@ -41,18 +42,29 @@ class Datapath:
         """Forget all connections."""
         self.traces.ask("dpctl/flush-conntrack")
 
+    def replace(self, flows: Mapping[bytes, bytes]) -> None:
+        """Make these the flows, for packets of connections that are under way too."""
+        self.control.replace(flows)
+        self.traces.ask("revalidator/purge")
+
     def send(self, frames: Iterable[tuple[int, bytes]]) -> dict[int, list[bytes]]:
         """Let frames come in at ports, in this order. Returns what left by which port; frames don't overtake.
 
         The flows have to send what has the bell's Ethernet type out of port 8.
         """
-        for port, sent in groupby(frames, key=itemgetter(0)):
-            for _, frame in (*sent, (port, BELL)):  # those of one port stay in order, those of several do not
-                self.traces.ask("netdev-dummy/receive", f"p{port}", frame.hex())
-            self._await_bell()
+        for port, sent in groupby(frames, key=itemgetter(0)):  # those of one port stay in order, of several they do not
+            for _, frame in sent:
+                self._receive(port, frame)
+            self._ring(port)
+            self._ring(port)  # what came together with the first may have left a little later than that
         return {port: left for port in PORTS if port != BELL_PORT and (left := self._left(port))}
 
-    def _await_bell(self) -> None:
+    def _receive(self, port: int, frame: bytes) -> None:
+        self.traces.ask("netdev-dummy/receive", f"p{port}", frame.hex())
+
+    def _ring(self, port: int) -> None:
+        """Wait until the datapath got to what is received now."""
+        self._receive(port, BELL)
         end = time.monotonic() + DEADLINE
         while BELL not in (left := self._left(BELL_PORT)):
             assert not left and time.monotonic() < end, "the bell does not ring"

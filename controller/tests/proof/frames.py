@@ -27,7 +27,7 @@ from daybreak.wire.packet import (
 
 Draw = st.DrawFn
 T = TypeVar("T")
-FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 
 
 def ip(text: str) -> bytes:
@@ -67,6 +67,58 @@ def transport(ips: tuple[bytes, bytes], protocol: int, ports: tuple[int, int], d
         case IpProtocol.ICMPV6:
             return Icmpv6(ports[0], 0, struct.pack("!HH", ports[1], 1) + data).encode(*ips)
     return struct.pack("!HH", *ports) + data
+
+
+Turn = tuple[bool, bytes]
+"""Whether the other side sends it, and the frame."""
+
+
+def tcp(macs: tuple[bytes, bytes], ips: tuple[bytes, bytes], ports: tuple[int, int]) -> list[Turn]:
+    """A TCP connection from its first packet to its last, with right sequence numbers."""
+    here, there = 1000, 9000
+    turns = [
+        (0, SYN),
+        (1, SYN | ACK),
+        (0, ACK),
+        (0, PSH | ACK),
+        (1, PSH | ACK),
+        (0, FIN | ACK),
+        (1, FIN | ACK),
+        (0, ACK),
+    ]
+    made = []
+    for back, flags in turns:
+        data = b"data" if flags & PSH else b""
+        numbers = (there, here) if back else (here, there)
+        pair = ports[::-1] if back else ports
+        segment = Tcp(*pair, numbers[0], numbers[1] if flags & ACK else 0, flags, payload=data)
+        path = ips[::-1] if back else ips
+        made.append((bool(back), frame(macs[::-1] if back else macs, path, IpProtocol.TCP, segment.encode(*path))))
+        step = len(data) + bool(flags & (SYN | FIN))
+        here, there = (here, there + step) if back else (here + step, there)
+    return made
+
+
+def exchange(macs: tuple[bytes, bytes], ips: tuple[bytes, bytes], protocol: int, ports: tuple[int, int]) -> list[Turn]:
+    """A question, its answer, an error about the question, and another question. Of ICMP, `ports` are a type of query
+    and the identifier."""
+    back = (ECHO_REPLIES.get(ports[0], ports[0]), ports[1]) if protocol in TYPES else ports[::-1]
+    question = frame(macs, ips, protocol, transport(ips, protocol, ports, b"data"))
+    answer = frame(macs[::-1], ips[::-1], protocol, transport(ips[::-1], protocol, back, b"data"))
+    return [(False, question), (True, answer), (True, about(question)), (False, question)]
+
+
+ECHO_REPLIES = {8: 0, 128: 129}
+
+
+def about(sent: bytes) -> bytes:
+    """An ICMP error from the receiver of an untagged IP packet, which quotes it as far as it must."""
+    macs, is_ipv4 = (sent[:6], sent[6:12]), sent[12:14] == b"\x08\x00"
+    ips = (sent[30:34], sent[26:30]) if is_ipv4 else (sent[38:54], sent[22:38])
+    quoted = bytes(4) + sent[14 : 14 + (28 if is_ipv4 else 48)]
+    if is_ipv4:
+        return frame(macs, ips, IpProtocol.ICMP, Icmp(3, 3, quoted).encode())
+    return frame(macs, ips, IpProtocol.ICMPV6, Icmpv6(1, 4, quoted).encode(*ips))
 
 
 class Actor(NamedTuple):

@@ -21,6 +21,8 @@ from daybreak.wire.openflow.text import format_flow, format_match
 
 from .switch import Section, Traces
 
+RELATED, TRACEABLE = 0x04, 0x0B
+"""A trace refuses the addresses of a connection for a packet that is merely related to it (rel, not rpl)."""
 STATES = ("new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat")
 NAMES = {a.LOCAL: "LOCAL"}
 
@@ -93,13 +95,21 @@ def kind_of(key: bytes) -> tuple[Any, ...]:
     return table, priority, tuple(condition.field for condition in match)
 
 
+def missed(flows: Mapping[bytes, bytes], met: Iterable[bytes], share: float = 0.1) -> list[str]:
+    """Kinds (table, priority, fields of the match) of flows of which no packet met one; an example each. [] where they
+    are fewer than `share` of all kinds: chance has it that some are."""
+    kinds = {kind_of(key) for key in met}
+    examples = {kind_of(key): key for key in flows}
+    found = [format_flow(key, flows[key]) for kind, key in examples.items() if kind not in kinds]
+    return found if len(found) > share * len(examples) else []
+
+
 class Proof:
     """One host's flows in the interpreter, and the same bytes in a real Open vSwitch that traces."""
 
     def __init__(self, traces: Traces, flows: Mapping[bytes, bytes]) -> None:
         self._traces = traces
-        self._flows = flows
-        self._met: set[bytes] = set()
+        self.met: set[bytes] = set()
         self.tables = Tables(flows)
 
     def differences(
@@ -115,28 +125,24 @@ class Proof:
         where it begins, with all that is known of the packet then.
         """
         outcome = interpret(frame, in_port, self.tables, connections, metadata=metadata)
-        self._met |= {visit.flow.key for visit in outcome.visits if visit.flow is not None}
+        self.met |= {visit.flow.key for visit in outcome.visits if visit.flow is not None}
         entry = {**(metadata or {}), f.IN_PORT: in_port}
         order = pass_numbers(outcome)
-        sections = [self._traces.trace(in_words(entry), frame)]
+        sections: list[Section | None] = [self._traces.trace(in_words(entry), frame)]
         sections += [self._resumed(outcome, number) for number in order[1:]]
         found = []
         for number, section in zip(order, sections, strict=True):
+            if section is None:
+                continue
             texts = differences(*as_section(outcome, number), section)
             found += [f"pass {number}: {text}\n{section.text}" for text in texts]
         return outcome, found
 
-    def missed(self, among: Iterable[bytes], share: float = 0.1) -> list[str]:
-        """Kinds (table, priority, fields of the match) of these flows, by their keys, of which no packet met one;
-        an example each. [] where they are fewer than `share` of all kinds: chance has it that some are."""
-        met = {kind_of(key) for key in self._met}
-        examples = {kind_of(key): key for key in among}
-        found = [format_flow(key, self._flows[key]) for kind, key in examples.items() if kind not in met]
-        return found if len(found) > share * len(examples) else []
-
-    def _resumed(self, outcome: Outcome, number: int) -> Section:
-        """A trace of one later pass, from what was known of the packet when it began."""
+    def _resumed(self, outcome: Outcome, number: int) -> Section | None:
+        """A trace of one later pass, from what was known of the packet when it began; None where it can't be told."""
         first = next(visit for visit in outcome.visits if visit.pass_ == number)
+        if first.fields.get(f.CT_STATE, 0) & RELATED and not first.fields[f.CT_STATE] & TRACEABLE:
+            return None
         return self._traces.resume(in_words(first.fields), first.table)
 
 

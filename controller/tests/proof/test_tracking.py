@@ -11,16 +11,14 @@ from daybreak.engine.interpreter import Connections, Tables, interpret
 from daybreak.wire.openflow import fields as f
 from daybreak.wire.openflow.actions import Ct, Load, Move, Output, Step, instructions
 from daybreak.wire.openflow.flow import Condition, Match, flow_key
-from daybreak.wire.packet import Icmp, Icmpv6, Tcp
 
 from ..scenarios.tracer import DummySwitch
 from .datapath import BELL_PORT, Datapath
-from .frames import ACK, FIN, SYN, frame, ip, mac, transport
+from .frames import about, frame, ip, mac, tcp, transport
 
 pytestmark = pytest.mark.ovs
 
 ZONE = 5
-PSH = 0x08
 MACS = (mac("02:00:00:00:00:01"), mac("02:00:00:00:00:02"))
 ENDS = {4: (ip("10.0.0.1"), ip("10.0.0.2")), 6: (ip("fd00::1"), ip("fd00::2"))}
 
@@ -62,42 +60,9 @@ def datapath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Datapath]:
         switch.stop()
 
 
-def errors(ends: tuple[bytes, bytes], quoted: bytes) -> bytes:
-    """An ICMP error about a packet."""
-    if len(ends[0]) == 4:
-        return Icmp(3, 3, bytes(4) + quoted[:28]).encode()
-    return Icmpv6(1, 4, bytes(4) + quoted[:48]).encode(*ends)
-
-
-def conversation(ends: tuple[bytes, bytes], ports: tuple[int, int]) -> list[bytes]:
-    """A TCP connection from its first packet to its last, with right sequence numbers."""
-    here, there = 1000, 9000
-    turns = [
-        (0, SYN),
-        (1, SYN | ACK),
-        (0, ACK),
-        (0, PSH | ACK),
-        (1, PSH | ACK),
-        (0, FIN | ACK),
-        (1, FIN | ACK),
-        (0, ACK),
-    ]
-    made = []
-    for back, flags in turns:
-        data = b"data" if flags & PSH else b""
-        numbers = (there, here) if back else (here, there)
-        segment = Tcp(
-            *(ports[::-1] if back else ports), numbers[0], numbers[1] if flags & ACK else 0, flags, payload=data
-        )
-        path = ends[::-1] if back else ends
-        made.append(frame(MACS, path, 6, segment.encode(*path)))
-        step = len(data) + bool(flags & (SYN | FIN))
-        here, there = (here, there + step) if back else (here + step, there)
-    return made
-
-
 TCP = [
-    *(conversation(ENDS[4], (999, 443)), conversation(ENDS[4], (998, 443)), conversation(ENDS[6], (999, 443))),
+    [made for _, made in tcp(MACS, ends, ports)]
+    for ends, ports in ((ENDS[4], (999, 443)), (ENDS[4], (998, 443)), (ENDS[6], (999, 443)))
 ]
 
 
@@ -112,13 +77,7 @@ def others(draw: st.DrawFn) -> bytes:
         kinds = [(8, 0), (13, 14), (9, 9)] if family == 4 else [(128, 129), (135, 136)]
         ports = (draw(st.sampled_from(kinds))[turned], 7)
     made = frame(MACS, ends, protocol, transport(ends, protocol, ports, b"data"))
-    return about(ends, made) if draw(st.integers(0, 6)) == 0 else made
-
-
-def about(ends: tuple[bytes, bytes], sent: bytes) -> bytes:
-    """An error from the receiver of a packet."""
-    back = ends[::-1]
-    return frame(MACS, back, 1 if len(back[0]) == 4 else 58, errors(back, sent[14:]))
+    return about(made) if draw(st.integers(0, 6)) == 0 else made
 
 
 @st.composite
