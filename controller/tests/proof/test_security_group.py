@@ -173,7 +173,7 @@ def stories(draw: st.DrawFn) -> tuple[list[Sent], str, list[Sent]]:
     return told[:middle], draw(st.sampled_from([*CHANGES])), told[middle:]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(stories())
 def test_a_story(world: World, oracle: Oracle, datapath: Datapath, story: tuple[list[Sent], str, list[Sent]]) -> None:
     before, change, after = story

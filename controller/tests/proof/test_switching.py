@@ -86,7 +86,7 @@ def proof(oracle: Oracle, player: Player) -> Proof:
     return Proof(oracle.traces, flows)
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(CROWD.frames())
 def test_any_frame(proof: Proof, sent: tuple[Actor, bytes]) -> None:
     sender, frame = sent
