@@ -17,8 +17,8 @@ setup: ## Install what is missing: Debian packages, and Python packages into .ve
 setup-neutron: ## The same for what concerns Neutron: databases, and Neutron itself into .venv-neutron
 	@packaging/setup/setup neutron
 
-demo: setup ## Hypervisors, VMs and a controller on this machine; KEEP=1 leaves them running
-	@KEEP=$(KEEP) $(AS_ROOT) $(BIN)/python packaging/demo.py $(ARGS)
+demo: setup$(and $(CLOUD),-$(CLOUD)) ## Hypervisors, VMs and a controller, CLOUD=neutron: a real Neutron; KEEP=1 leaves them running
+	@KEEP=$(KEEP) $(AS_ROOT) $(BIN)/python packaging/demo$(and $(CLOUD),_$(CLOUD)).py $(ARGS)
 
 test: ## All tests, suite by suite; ARGS="-k word" to choose, ARGS="-m 'not ovs'" for those without switches
 	@failed=; for suite in $(SUITES); do $(MAKE) --no-print-directory test-$$suite || failed="$$failed $$suite"; done; \
