@@ -70,6 +70,10 @@ JOURNAL = [
         help="How often an object that the controller fails at is sent again, with growing delay, before it is "
         "parked. What goes wrong because the controller is away, or starts, is not counted.",
     ),
+    cfg.StrOpt(
+        "metrics",
+        help="ADDRESS:PORT on which the dispatcher answers Prometheus, such as 127.0.0.1:9698; nowhere unless given.",
+    ),
     cfg.FloatOpt("heartbeat_interval", default=1.0, min=0.05, help="Seconds between two signs of life of a member."),
     cfg.FloatOpt("suspect_after", default=3.0, min=0.1, help="Seconds of silence after which a member is suspect."),
     cfg.FloatOpt(

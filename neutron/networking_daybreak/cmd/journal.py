@@ -18,6 +18,7 @@ from oslo_config import cfg
 from oslo_log import log
 
 from networking_daybreak import config
+from networking_daybreak.journal import metrics
 from networking_daybreak.journal.dispatcher import Dispatcher
 from networking_daybreak.journal.members import member_name
 from networking_daybreak.journal.record import socket_path
@@ -39,6 +40,8 @@ def main(args: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: dispatcher.stopping.set())
     dispatcher.start()
+    if conf.metrics:
+        metrics.serve(dispatcher, conf.metrics)
     LOG.info("Dispatching the journal as %s", name)
     # Not without a time-out: the main thread has to come round for signals to be handled.
     while not dispatcher.stopping.wait(0.5):

@@ -180,3 +180,10 @@ def skip(context: Any, seqs: Sequence[int]) -> int:
             freed = sa.update(J).where(J.c.state == WAITING, J.c.waits_for.in_(gone))
             context.session.execute(freed.values(state=PENDING, waits_for=None))
     return len(gone)
+
+
+@db_api.retry_if_session_inactive()
+def kinds(context: Any) -> set[str]:
+    """The kinds that the journal has rows of."""
+    with db_api.CONTEXT_READER.using(context):
+        return set(context.session.execute(sa.select(J.c.kind).distinct()).scalars())
