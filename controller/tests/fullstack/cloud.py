@@ -66,8 +66,8 @@ class Cloud:
         self._configuration.write_text(f'data = "{directory / "data"}"\n{CONFIGURATION}{settings}')
         self._log = directory / "controller.log"
         self._process: subprocess.Popen[bytes] | None = None
-        kinds = ("ports", "subnets", "networks", "security-group-rules", "security-groups")
-        self._made: dict[str, list[str]] = {kind: [] for kind in kinds}
+        self._made: dict[str, list[str]] = {"ports": [], "subnets": [], "networks": []}
+        self._put: dict[tuple[str, str], None] = {}
         self._numbers = 0
 
     def __enter__(self) -> "Cloud":
@@ -168,19 +168,15 @@ class Cloud:
     def create(self, collection: str, name: str, **fields: Any) -> str:
         """POST an object; returns its id."""
         id = uuid(name)
-        body = {self._singular(collection): {"id": id, "name": name, "tenant_id": uuid("tenant"), **fields}}
+        body = {collection.removesuffix("s"): {"id": id, "name": name, "tenant_id": uuid("tenant"), **fields}}
         status, answer = self.request("POST", f"/{collection}", body)
         assert status == 201, answer
         self._made[collection].append(name)
         return id
 
-    @staticmethod
-    def _singular(collection: str) -> str:
-        return collection.removesuffix("s").replace("-", "_")
-
     def update(self, collection: str, name: str, **fields: Any) -> None:
         """PUT an object as it is, with these fields changed."""
-        singular = self._singular(collection)
+        singular = collection.removesuffix("s")
         _, known = self.request("GET", f"/{collection}/{uuid(name)}")
         status, answer = self.request("PUT", f"/{collection}/{uuid(name)}", {singular: {**known[singular], **fields}})
         assert status == 200, answer
@@ -206,25 +202,50 @@ class Cloud:
         self.create("ports", name, network_id=uuid(network), mac_address=mac, fixed_ips=fixed, **fields)
         return name
 
-    def group(self, name: str, **fields: Any) -> str:
-        """POST a security group; returns its id."""
-        return self.create("security-groups", name, **fields)
+    # the modern API, which also waits for the switches
+
+    def transact(self, *operations: dict[str, Any]) -> None:
+        """POST a transaction of /v1; it is answered when every connected switch has it."""
+        self.modern("POST", "/transactions?wait=applied&timeout=30", {"operations": list(operations)})
+
+    def put(self, kind: str, name: str, /, **fields: Any) -> None:
+        """PUT an object of /v1: `kind` as in transactions, all its fields."""
+        self._put[kind, name] = None
+        self.transact({"put": {"kind": kind, "body": {"id": uuid(name), **fields}}})
+
+    def drop(self, kind: str, *names: str) -> None:
+        """DELETE objects of /v1, in one transaction."""
+        for name in names:
+            del self._put[kind, name]
+        self.transact(*({"delete": {"kind": kind, "id": uuid(name)}} for name in names))
+
+    def change_port(self, name: str, **fields: Any) -> None:
+        """Change some fields of a port."""
+        port = self.modern("GET", f"/ports/{uuid(name)}")
+        self.transact({"put": {"kind": "port", "body": {**port, **fields}}})
+
+    def group(self, name: str, **fields: Any) -> None:
+        """A security group."""
+        self.put("security_group", name, **{"name": name, **fields})
 
     def rule(self, name: str, group: str, direction: str, protocol: str | None = None, **fields: Any) -> None:
-        """POST a rule of a group; `ports` is one port, or (lowest, highest); `of` the name of the remote group."""
+        """A rule of a group. `ports` is one, or (lowest, highest); `of` is the remote group, `among` an address group,
+        `prefix` a prefix; `family` 4 or 6."""
         ports = fields.pop("ports", None)
-        if ports is not None:
-            low, high = ports if isinstance(ports, tuple) else (ports, ports)
-            fields |= {"port_range_min": low, "port_range_max": high}
-        if "of" in fields:
-            fields["remote_group_id"] = uuid(fields.pop("of"))
-        fields |= {"security_group_id": uuid(group), "direction": direction, "protocol": protocol}
-        fields.setdefault("ethertype", "IPv4")
-        id = uuid(name)
-        body = {"security_group_rule": {"id": id, "tenant_id": uuid("tenant"), **fields}}
-        status, answer = self.request("POST", "/security-group-rules", body)
-        assert status == 201, answer
-        self._made["security-group-rules"].append(name)
+        low, high = ports if isinstance(ports, tuple) else (ports, ports)
+        named = {"remote_group_id": fields.pop("of", None), "remote_address_group_id": fields.pop("among", None)}
+        body = {
+            "security_group_id": uuid(group),
+            "direction": direction,
+            "protocol": protocol,
+            "ethertype": f"IPv{fields.pop('family', 4)}",
+            "port_range_min": low,
+            "port_range_max": high,
+            "remote_ip_prefix": fields.pop("prefix", None),
+            **{field: uuid(remote) for field, remote in named.items() if remote},
+        }
+        given = {field: value for field, value in {**body, **fields}.items() if value is not None}
+        self.put("security_group_rule", name, **given)
 
     def status(self, port: str) -> str:
         """What Neutron is told of a port: ACTIVE or DOWN."""
@@ -264,6 +285,9 @@ class Cloud:
         for collection, names in self._made.items():
             for name in list(names):
                 self.delete(collection, name)
+        if self._put:
+            self.transact(*({"delete": {"kind": kind, "id": uuid(name)}} for kind, name in self._put))
+            self._put.clear()
 
     # waiting
 

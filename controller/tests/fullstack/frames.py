@@ -1,5 +1,6 @@
 """data: Ethernet frames that VMs send, honest ones and others. Addresses are texts."""
 
+import struct
 from ipaddress import ip_address
 
 from daybreak.wire.packet import (
@@ -83,3 +84,39 @@ def is_arp_request(frame: bytes) -> bool:
 
 def is_solicitation(frame: bytes) -> bool:
     return frame[12:14] == b"\x86\xdd" and frame[20] == 58 and frame[54] == 135
+
+
+def ip_frame(mac: str, to: str, source: str, target: str, protocol: int, payload: bytes) -> bytes:
+    """A packet of any protocol, from one VM to another."""
+    sender, receiver = ip_bytes(source), ip_bytes(target)
+    if "." in source:
+        kind, packet = EtherType.IPV4, Ipv4(sender, receiver, protocol, payload).encode()
+    else:
+        kind, packet = EtherType.IPV6, Ipv6(sender, receiver, protocol, payload).encode()
+    return Ethernet(mac_bytes(to), mac_bytes(mac), kind, packet).encode()
+
+
+def tcp(mac: str, to: str, source: str, target: str, ports: tuple[int, int], flags: int) -> bytes:
+    """A TCP segment without content, with these flags (RFC 9293, section 3.1)."""
+    head = struct.pack("!HHIIBBHHH", *ports, 1000, 0, 5 << 4, flags, 8192, 0, 0)
+    pseudo = ip_bytes(source) + ip_bytes(target) + struct.pack("!BBH", 0, IpProtocol.TCP, len(head))
+    checksum = checksum_of(pseudo + head)
+    return ip_frame(mac, to, source, target, IpProtocol.TCP, head[:16] + checksum.to_bytes(2, "big") + head[18:])
+
+
+def checksum_of(data: bytes) -> int:
+    """The internet checksum (RFC 1071)."""
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def crc32c(data: bytes) -> int:
+    """CRC-32C, bit by bit (RFC 9260, appendix A)."""
+    value = 0xFFFFFFFF
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    return value ^ 0xFFFFFFFF

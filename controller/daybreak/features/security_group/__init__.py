@@ -37,6 +37,7 @@ from daybreak.features.security_group.asked import (
     IPV4,
     IPV6,
     PROTOCOLS,
+    SCTP,
     WITH_PORTS,
     Asked,
     asked,
@@ -75,6 +76,10 @@ GROUP_KEYS = 1 << 23
 """Keys of security groups are below this, those of address groups from here: REMOTE holds either."""
 
 PRIORITIES = 60_000
+"""Rules of one group have priorities of their own, so that those that overlap don't contend for a flow."""
+
+FRAGMENT = 44
+"""What Open vSwitch takes for the protocol of IPv6 fragments that are not the first."""
 
 
 RULE_KEYS_HIGH = (1 << 32) - 1
@@ -152,7 +157,7 @@ def defaults(view: View) -> Iterator[Output]:
     for shape in (shapes.NOTHING_ALLOWS, shapes.STATELESS_PASSES, shapes.SOMETHING_ALLOWS):
         yield FABRIC, shape, ()
     for ethertype in (IPV4, IPV6):
-        for shape in shapes.ADMIT.values():
+        for shape in (*shapes.ADMIT.values(), *shapes.SCTP_KNOWN.values(), shapes.LATER_FRAGMENT):
             yield FABRIC, shape, (ethertype,)
     for kind in FREE_OUT:
         yield FABRIC, shapes.FREE_ICMPV6_OUT, (kind,)
@@ -286,15 +291,28 @@ def forms(asks: Asked, tracked: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
     """The flows that a rule takes: the form of each, and its values."""
     if asks.protocol is None:
         yield "any", ()
-    elif asks.code is not None and asks.type is not None:
+        return
+    if asks.code is not None and asks.type is not None:
         yield "code", (asks.type, asks.code)
     elif asks.type is not None:
         yield "type", (asks.type,)
     elif asks.protocol not in WITH_PORTS:
         yield "protocol", (asks.protocol,)
+    for value, mask in asks.ports:
+        yield from port_forms(asks.protocol, value, mask, tracked)
+    if not tracked:
+        yield "later", (asks.protocol if asks.ethertype == IPV4 else FRAGMENT,)
+
+
+def port_forms(protocol: int, value: int, mask: int, tracked: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The flows for ports under a mask."""
+    if not tracked:
+        yield PORT_FORMS[protocol], (value, mask)
+    elif protocol == SCTP:
+        yield "sctp", (value, mask)
+        yield "sctp_answer", (value, mask)
     else:
-        for value, mask in asks.ports:
-            yield ("ports", (asks.protocol, value, mask)) if tracked else (PORT_FORMS[asks.protocol], (value, mask))
+        yield "ports", (protocol, value, mask)
 
 
 # -- members ----------------------------------------------------------------------------------------------------------

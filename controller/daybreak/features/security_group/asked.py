@@ -48,6 +48,9 @@ PROTOCOLS = {
     "vrrp": 112,
 }
 
+EXTENSION_HEADERS = (0, 43, 44, 51, 60)
+"""Of IPv6: Open vSwitch looks past them, to what they lead to (ovs-fields(7), nw_proto)."""
+
 PORT_BITS = 16
 ALL_PORTS = (1 << PORT_BITS) - 1
 ANYBODY = {IPV4: Prefix(0, 0), IPV6: Prefix(bytes(16), bytes(16))}
@@ -96,6 +99,8 @@ def number_of(protocol: str | None, ethertype: int) -> int | None:
         raise Contradiction(f"{protocol} is not a protocol")
     if ethertype == IPV4 and number == ICMPV6:
         raise Contradiction("ICMPv6 in a rule for IPv4")
+    if ethertype == IPV6 and number in EXTENSION_HEADERS:
+        raise Contradiction(f"Open vSwitch looks past the IPv6 extension header {protocol}: name what is behind it")
     return ICMPV6 if ethertype == IPV6 and number == ICMP else number
 
 

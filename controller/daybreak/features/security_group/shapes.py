@@ -40,6 +40,8 @@ LABEL = FIELDS["ct_label"]
 LABEL_RULE = (1 << 32) - 1
 """The bits of a label that hold the key of the rule that admitted the connection."""
 
+LATER = (FIELDS["ip_frag"], 2, 2)
+"""A fragment that is not the first: it has no ports."""
 TRACKED_AND_VALID = (STATE, IS_TRACKED, IS_TRACKED | INVALID)
 OUT, IN = (INBOUND, 0), (INBOUND, 1)
 AWAY = {0: goto(Stage.ROUTE), 1: goto(Stage.OUTPUT)}
@@ -135,6 +137,25 @@ KNOWN = {
     **_known("related", RELATED, 0, "an ICMP error about a connection"),
     **_known("related_answer", RELATED, REPLY, "an ICMP error about a connection, from its other side"),
 }
+
+
+def _sctp(name: str, state: int, reply: int) -> dict[str, Shape]:
+    match = (STATE, IS_TRACKED | state | reply, IS_TRACKED | INVALID | REPLY | state)
+    return {
+        f"{name}_{word}": Shape(
+            f"{name}_{word}",
+            TRACKED,
+            95,
+            [match, (INBOUND, inbound), (ETH_TYPE, Var("ethertype")), (PROTOCOL, SCTP)],
+            [load(ASKED, inbound ^ (reply != 0)), load(HOLDING, 0), goto(JUDGE)],
+            "ethertype",
+            "the userspace datapath's conntrack knows no ports of SCTP: every packet is put to the rules",
+        )
+        for inbound, word in ((0, "out"), (1, "in"))
+    }
+
+
+SCTP_KNOWN = {**_sctp("sctp", ESTABLISHED, 0), **_sctp("sctp_answer", ESTABLISHED, REPLY)}
 NEW_CONNECTION = {
     word: Shape(
         f"new_{word}",
@@ -253,10 +274,14 @@ def _forms(tracked: bool, ethertype: int) -> dict[str, tuple[list[tuple[Any, ...
     if tracked:
         ports = (FIELDS["ct_tp_dst"], Var("value"), Var("portmask"))
         forms["ports"] = ([(protocol, Var("protocol")), ports], "protocol value portmask")
+        for word, side, reply in (("sctp", "sctp_dst", 0), ("sctp_answer", "sctp_src", REPLY)):
+            ports = (FIELDS[side], Var("value"), Var("portmask"))
+            forms[word] = ([(STATE, reply, REPLY), (PROTOCOL, SCTP), ports], "value portmask")
     else:
         for number, word in _PROTOCOL_WORDS.items():
             ports = (FIELDS[f"{word}_dst"], Var("value"), Var("portmask"))
             forms[word] = ([(PROTOCOL, number), ports], "value portmask")
+        forms["later"] = ([(PROTOCOL, Var("protocol")), LATER], "protocol")
     return forms
 
 
@@ -284,6 +309,15 @@ ALLOW = {
 # -- the verdict ------------------------------------------------------------------------------------------------------
 
 NOTHING_ALLOWS = Shape("nothing_allows", DECIDE, 100, [(VERDICT, 0)], [goto(DENIED)], doc="no rule of any group")
+LATER_FRAGMENT = Shape(
+    "later_fragment",
+    DECIDE,
+    150,
+    [TRACKED_AND_VALID, (ETH_TYPE, Var("ethertype")), LATER],
+    [goto(ADMITTED)],
+    "ethertype",
+    "its ports are in the first fragment; conntrack holds it back until that one was admitted too",
+)
 STATELESS_PASSES = Shape(
     "stateless_passes", DECIDE, 50, [(ZONE, 0)], [goto(PASS)], doc="there is no connection to note"
 )

@@ -24,10 +24,12 @@ from daybreak.southbound.openflow.differ import (
     steps,
 )
 from daybreak.southbound.openflow.session import Lost, Refusal, Refused, Switch
+from daybreak.southbound.openflow.zones import Zones
 from daybreak.southbound.turns import Turns
 from daybreak.wire.openflow import shared
 from daybreak.wire.openflow.flow import stats_entries
 from daybreak.wire.openflow.messages_error import METER_EXISTS
+from daybreak.wire.openflow.messages_experimenter import CtFlushZone
 from daybreak.wire.openflow.messages_group import GroupDescription, MeterConfig
 
 log = structlog.get_logger(__name__)
@@ -112,6 +114,7 @@ class Applier:
         self._reconcile_seconds = reconcile_seconds
         self._now = now
         self._pending: Changes = {}
+        self._zones = Zones()
         self._in_flight = False
         self._resync = True
         self._wake = asyncio.Event()
@@ -186,8 +189,11 @@ class Applier:
         if found and self.synced:
             self._report(Drift(self._now(), len(found.missing), len(found.altered), len(found.foreign)))
         if any(actual):
+            if not self.synced:
+                self._zones.seen(flows)
             await self._push(found.changes())
         else:
+            self._zones.seen([table])
             await self._fill(table)
         if not self.synced:
             await self.switch.monitor_flows()
@@ -231,8 +237,11 @@ class Applier:
                 self._refuse(keys[refusal.place], table, refusal)
 
     async def _push(self, changes: Changes) -> None:
-        """Meters, then one atomic bundle; what the switch refuses is put in quarantine and the rest sent again."""
+        """Meters and empty zones, then one atomic bundle; what the switch refuses is put in quarantine and the rest
+        sent again."""
         await self._meters(steps(changes).before, changes)
+        if zones := self._zones.taken(changes):
+            await self.switch.plain([CtFlushZone(zone).encode() for zone in zones])
         while True:
             if self.quarantine:
                 changes = {key: body for key, body in changes.items() if owned_by(body) not in self.quarantine}
