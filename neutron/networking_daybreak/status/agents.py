@@ -18,18 +18,20 @@ LOG = logging.getLogger(__name__)
 CONTROLLER_BINARY = "daybreak"
 
 
-def known(context: Any) -> dict[str, Agent]:
-    """The rows of hosts, by name."""
-    return {row.host: row for row in Agent.get_objects(context, agent_type=AGENT_TYPE)}
+def known(context: Any, *hosts: str) -> dict[str, Agent]:
+    """The rows of these hosts, or of all, by name."""
+    some = {"host": list(hosts)} if hosts else {}
+    return {row.host: row for row in Agent.get_objects(context, agent_type=AGENT_TYPE, **some)}
 
 
-def report(plugin: Any, context: Any, host: str, record: Mapping[str, Any], *, connected: bool) -> bool:
-    """Bring the row of a host up to date; whether something can be bound there now that could not before.
+def report(
+    plugin: Any, context: Any, host: str, record: Mapping[str, Any], row: Agent | None, *, connected: bool
+) -> bool:
+    """Bring the row of a host up to date; whether something may be bound there now that could not be before.
 
     A host that is not connected gets no row, for nobody knows whether it will ever be; the row that it has grows old.
     """
     told = configurations(record, connected)
-    row = Agent.get_object(context, agent_type=AGENT_TYPE, host=host)
     if not connected:
         if row is not None and row.configurations != told:
             row.configurations = told

@@ -2,17 +2,28 @@
 
 from typing import Any
 
+import sqlalchemy as sa
 from neutron.objects import ports as ports_objects
 from neutron.plugins.ml2 import db as ml2_db
 from neutron.plugins.ml2 import driver_context
+from neutron.plugins.ml2.models import PortBinding
 from neutron_lib import constants
 from neutron_lib.api.definitions import portbindings
+from neutron_lib.db import api as db_api
 from oslo_log import log as logging
 
 from networking_daybreak.ml2 import binding
 from networking_daybreak.ml2.host import Host
 
 LOG = logging.getLogger(__name__)
+
+
+@db_api.retry_if_session_inactive()
+def failed_hosts(context: Any) -> set[str]:
+    """Hosts to which the binding of some port failed."""
+    failed = PortBinding.vif_type == portbindings.VIF_TYPE_BINDING_FAILED
+    with db_api.CONTEXT_READER.using(context):
+        return set(context.session.scalars(sa.select(PortBinding.host).where(failed).distinct()))
 
 
 def rebind(plugin: Any, context: Any, host: Host) -> int:

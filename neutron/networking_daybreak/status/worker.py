@@ -155,8 +155,7 @@ class Status:
         due = {}
         for port in seen:
             status = verdict(port, self._picture.ports.get(port.id))
-            waits = status is None and port.id in self._picture.ports
-            if status is not None and not waits and self._share.has(port.host or port.id):
+            if status is not None and self._share.has(port.host or port.id):
                 due[port.id] = ports.Due(status, port.host)
         ports.settle(self._plugin, context, due)
 
@@ -180,22 +179,29 @@ class Status:
 
     def _hosts(self, context: Any, changed: Collection[str], *, everything: bool) -> None:
         """Rows of hosts that changed, or of all; then signs of life of those that are connected."""
-        told, connected = self._picture.hosts, self._picture.connected
-        names = {*told, *agents.known(context)} if everything else changed
-        for name in filter(self._share.has, names):
-            if name not in told:
-                agents.forget(self._plugin, context, name)
-            elif agents.report(self._plugin, context, name, told[name], connected=name in connected) or everything:
-                self._rebind(context, name)
+        if everything or changed:
+            told, connected = self._picture.hosts, self._picture.connected
+            rows = agents.known(context, *(() if everything else changed))
+            abler = rebinding.failed_hosts(context) if everything else set()
+            for name in filter(self._share.has, {*told, *rows} if everything else changed):
+                if name not in told:
+                    agents.forget(self._plugin, context, name)
+                    continue
+                is_connected = name in connected
+                if agents.report(self._plugin, context, name, told[name], rows.get(name), connected=is_connected):
+                    abler.add(name)
+            self._rebind(context, abler)
         if self._feed.address is not None and self._is_due("hosts", agents.interval()):
-            agents.beat(context, AGENT_TYPE, [name for name in connected if self._share.has(name)])
+            connected = [name for name in self._picture.connected if self._share.has(name)]
+            agents.beat(context, AGENT_TYPE, connected)
 
-    def _rebind(self, context: Any, name: str) -> None:
-        if name not in self._picture.connected:
-            return
-        found = self._plugin.get_agents(context, filters={"agent_type": [AGENT_TYPE], "host": [name]})
-        if found:
-            rebinding.rebind(self._plugin, context, of_agent(found[0]))
+    def _rebind(self, context: Any, hosts: Collection[str]) -> None:
+        """Bind ports again on those of the hosts that are connected."""
+        names = [name for name in hosts if name in self._picture.connected and self._share.has(name)]
+        if names:
+            found = self._plugin.get_agents(context, filters={"agent_type": [AGENT_TYPE], "host": names})
+            for host in map(of_agent, found):
+                rebinding.rebind(self._plugin, context, host)
 
     def _controllers(self, context: Any) -> None:
         """The row of the controller that is followed."""
