@@ -6,6 +6,7 @@ from daybreak.cli.check import check
 from daybreak.cli.flows import flows
 from daybreak.cli.hosts import hosts
 from daybreak.cli.show import show
+from daybreak.cli.trace import trace
 from daybreak.service.command import hash_password, pki, serve
 
 
@@ -20,5 +21,5 @@ def main() -> None:
     """
 
 
-for command in (serve, hash_password, pki, show, hosts, flows, check):
+for command in (serve, hash_password, pki, show, hosts, flows, trace, check):
     main.add_command(command)

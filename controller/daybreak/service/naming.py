@@ -62,6 +62,10 @@ class FlowNames:
         tables = {number: table.name for table, number in pipeline.numbers.items()}
         self._names = Names(tables, tuple(pipeline.registers.values()))
 
+    def table(self, number: int) -> str:
+        """A table's name, or its number where the pipeline has none such."""
+        return self._names.table(number)
+
     def text(self, key: bytes, body: bytes) -> FlowText:
         """A flow's key and body in words. ValueError where they can't be understood: then they are not ours.
 

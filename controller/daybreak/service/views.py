@@ -29,11 +29,13 @@ from daybreak.northbound.admin.answers import (
     PhysicalAnswer,
     PortAnswer,
     SubnetAnswer,
+    TraceAnswer,
 )
 from daybreak.service.check import Check, quarantined
 from daybreak.service.controller import Controller
 from daybreak.service.naming import FlowNames, FlowText, as_object, name_of
 from daybreak.service.slices import SLICE, paced
+from daybreak.service.trace import Trace
 from daybreak.southbound.openflow.session import Lost
 from daybreak.wire.openflow.flow import stats_counters
 
@@ -91,6 +93,7 @@ class Views:
         self._engine = controller.engine
         self._names = FlowNames(controller.engine.pipeline)
         self._check = Check(controller, self._names)
+        self._trace = Trace(controller, self._names, lambda text: self.find(Port, text))
 
     def rows(self, kind: type[R]) -> dict[str, R]:
         """The records of a kind, as the engine has them."""
@@ -318,6 +321,11 @@ class Views:
         except Lost as error:
             raise NotThere(f"The switch of host {host} is not connected: {error}") from None
         return found
+
+    # -- the way of a packet ------------------------------------------------------------------------------------------
+
+    async def trace(self, source: str, target: str, packet: str, actual: bool) -> TraceAnswer:
+        return await self._trace(source, target, packet, actual)
 
     # -- what is wrong ------------------------------------------------------------------------------------------------
 

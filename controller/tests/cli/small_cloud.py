@@ -1,6 +1,18 @@
 """data: a small cloud, and one in which much is wrong; made by hand, with no switch behind it."""
 
-from daybreak.model import FixedIp, Host, Interface, Location, Network, Port, PortStatus, Record, Subnet
+from daybreak.model import (
+    FixedIp,
+    Host,
+    Interface,
+    Location,
+    Network,
+    Port,
+    PortStatus,
+    Record,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+)
 
 BLUE, RED = "b1be0000-0000-4000-8000-000000000001", "4ed00000-0000-4000-8000-000000000002"
 BLUE_SUBNET, RED_SUBNET = "b1be5000-0000-4000-8000-000000000001", "4ed05000-0000-4000-8000-000000000002"
@@ -46,6 +58,33 @@ HEALTHY: tuple[Record, ...] = (
     PortStatus(DB, False, "h2", "its interface is down"),
     PortStatus(IDLE, False, None, "no interface on h1 carries its id"),
 )
+
+FRONT, BACK = "f4070000-0000-4000-8000-000000000031", "bac00000-0000-4000-8000-000000000032"
+TO_DB, OUT = "a0000000-0000-4000-8000-000000000042", "a1000000-0000-4000-8000-000000000043"
+MUTE = "3ad00000-0000-4000-8000-000000000014"
+
+GUARDED: tuple[Record, ...] = (
+    *(record for record in HEALTHY if record.key not in (WEB, DB) or isinstance(record, Location)),
+    SecurityGroup(id=FRONT, name="front"),
+    SecurityGroup(id=BACK, name="back"),
+    SecurityGroupRule(id=OUT, security_group_id=FRONT, direction="egress", ethertype="IPv4"),
+    SecurityGroupRule(
+        id=TO_DB,
+        security_group_id=BACK,
+        direction="ingress",
+        ethertype="IPv4",
+        protocol="tcp",
+        port_range_min=5432,
+        port_range_max=5432,
+        remote_group_id=FRONT,
+    ),
+    port(WEB, "web", BLUE, 1, host_id="h1", security_groups=(FRONT,)),
+    port(DB, "db", BLUE, 2, host_id="h2", security_groups=(BACK,)),
+    port(MUTE, "mute", BLUE, 4, host_id="h1", security_groups=()),
+    Interface("h1", "tap3ad00000-00", MUTE, 6),
+    Location(MUTE, "h1"),
+)
+"""Two security groups: front may do what it likes, and reaches back by PostgreSQL's port alone; mute may do nothing."""
 
 WRONG: tuple[Record, ...] = (
     *HEALTHY,

@@ -104,6 +104,31 @@ def test_the_flows_of_a_host_are_those_that_its_switch_has(session: Session) -> 
     assert all(flow["packets"] is not None for flow in flows)
 
 
+def test_a_trace_goes_by_the_flows_that_switches_hold(session: Session) -> None:
+    """Those that they hold and those that they were sent lead the same way, and pings are counted on it."""
+    way, actual = (session.json("trace", "web", "db", *more) for more in ((), ("--actual",)))
+    assert (way["delivered"], way["answered"], actual["actual"]) == (True, True, True)
+    assert [leg["host"] for leg in way["legs"]] == ["h1", "h2", "h2", "h1"]
+
+    def steps(answer: Any) -> list[Any]:
+        return [step | {"packets": None} for leg in answer["legs"] for step in leg["steps"]]
+
+    assert steps(actual) == steps(way)
+
+    def counted(answer: Any) -> list[int]:
+        """Packets of each flow; those of its very first in the end."""
+        return [step["packets"] for leg in answer["legs"] for step in leg["steps"] if step["kind"] == "flow"]
+
+    before = counted(actual)
+    assert session.web.ping(session.db, count=5).ok
+
+    def has_risen() -> bool:
+        now = counted(session.json("trace", "web", "db"))
+        return all(after >= former + 5 for former, after in zip(before, now, strict=True))
+
+    session.cloud.until("the pings are counted by each flow on the way", has_risen)
+
+
 def test_a_foreign_flow_is_healed_and_reported(session: Session) -> None:
     session.h1.ovs_ofctl("add-flow", "br-int", FOREIGN)
     session.cloud.until("the drift is reported", lambda: ("drift", "h1") in session.check()[1])

@@ -16,9 +16,9 @@ import pytest
 from daybreak.northbound.credentials import Credentials
 
 from .conftest import Run, serving
-from .small_cloud import HEALTHY, WRONG
+from .small_cloud import GUARDED, HEALTHY, WRONG
 
-CLOUDS = {"healthy": HEALTHY, "wrong": WRONG, "empty": ()}
+CLOUDS = {"healthy": HEALTHY, "guarded": GUARDED, "wrong": WRONG, "empty": ()}
 COMMAND = re.compile(r"^\$ daybreak (.*?)(?: \| grep (.*))?$", re.MULTILINE)
 
 

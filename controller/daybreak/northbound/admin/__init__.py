@@ -6,7 +6,7 @@ object. What is asked for by name or id and is not there is a 404; a name that s
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -22,6 +22,7 @@ from daybreak.northbound.admin.answers import (
     HostAnswer,
     NetworkAnswer,
     Object,
+    TraceAnswer,
 )
 from daybreak.northbound.admin.metrics import MEDIA_TYPE, exposition
 from daybreak.store.contract import Store
@@ -63,6 +64,12 @@ class Views(Protocol):
         `counters`: of `host`, else of the port's host. Raises ValueError where neither names one.
         """
 
+    async def trace(self, source: str, target: str, packet: str, actual: bool) -> TraceAnswer:
+        """The way of a packet from a port to another, or to any address or MAC, and of its answer.
+
+        `actual`: by the flows that the switches have now. Raises ValueError where `packet` is none.
+        """
+
     async def check(self, deep: bool) -> CheckAnswer:
         """Look for everything that is not as it should be."""
 
@@ -92,6 +99,12 @@ def routes(views: Views) -> list[BaseRoute]:
             raise HTTPException(400, "Say of which port, host or network")
         return await lines(views.flows(port=port, host=host, network=network, counters=is_true(counters)))
 
+    async def trace(request: Request) -> Response:
+        source, target, packet, actual = asked(request, "from", "to", "packet", "actual")
+        if not (source and target):
+            raise HTTPException(400, "Say from where and to where")
+        return await one(views.trace(source, target, packet or "icmp", is_true(actual)))
+
     async def check(request: Request) -> Response:
         (deep,) = asked(request, "deep")
         return Response(encode(await views.check(is_true(deep))), media_type="application/json")
@@ -101,7 +114,7 @@ def routes(views: Views) -> list[BaseRoute]:
         found = [host async for host in await views.hosts()]
         return Response(exposition(await views.counts(), found), media_type=MEDIA_TYPE)
 
-    handlers = {"networks": networks, "hosts": hosts, "flows": flows, "check": check}
+    handlers = {"networks": networks, "hosts": hosts, "flows": flows, "trace": trace, "check": check}
     shown = [Route(f"{BASE}/{name}", handler, methods=["GET"]) for name, handler in handlers.items()]
     return [*shown, Route("/metrics", metrics, methods=["GET"])]
 
@@ -122,10 +135,10 @@ def is_true(text: str | None) -> bool:
     return text == "true"
 
 
-async def lines(opening: Any) -> Response:
-    """A collection as JSON lines. `opening` is a call that gives them; refusals come from it."""
+async def answered(call: Awaitable[Any], show: Callable[[Any], Response]) -> Response:
+    """What a call gives, as `show` has it, or its refusal."""
     try:
-        answers: AsyncIterator[msgspec.Struct] = await opening
+        return show(await call)
     except NotThere as error:
         raise HTTPException(404, str(error)) from None
     except ValueError as error:
@@ -134,8 +147,17 @@ async def lines(opening: Any) -> Response:
         choice = {"message": str(error), "candidates": error.candidates}
         return Response(encode(choice), 300, media_type="application/json")
 
-    async def body() -> AsyncIterator[bytes]:
+
+async def one(call: Awaitable[msgspec.Struct]) -> Response:
+    """An answer that is one object."""
+    return await answered(call, lambda found: Response(encode(found), media_type="application/json"))
+
+
+async def lines(opening: Awaitable[Any]) -> Response:
+    """A collection as JSON lines. `opening` is a call that gives them; refusals come from it."""
+
+    async def body(answers: AsyncIterator[msgspec.Struct]) -> AsyncIterator[bytes]:
         async for answer in answers:
             yield encode(answer) + b"\n"
 
-    return StreamingResponse(body(), media_type="application/x-ndjson")
+    return await answered(opening, lambda found: StreamingResponse(body(found), media_type="application/x-ndjson"))

@@ -125,6 +125,59 @@ class FlowAnswer(Struct, frozen=True, kw_only=True):
     bytes: int | None = None
 
 
+class TraceStep(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that happened to a packet in a switch.
+
+    `kind` is "flow" (a flow took it), "miss" (no flow of `table` did), "conntrack", "output", "answer" (back to where
+    it came from), "controller" or "stop" (something did not happen). `depth` counts what it is inside of: a resubmit, a
+    copy, or the packet's way on after connection tracking. Flows are told as `FlowAnswer` does; `packets` are
+    what the switch counted (null: it was not asked). `rivals` flows of the same priority match as well.
+    """
+
+    kind: str
+    depth: int
+    text: str
+    table: str | None = None
+    priority: int | None = None
+    match: str | None = None
+    actions: str | None = None
+    cookie: str | None = None
+    feature: str | None = None
+    rule: str | None = None
+    objects: tuple[Object, ...] = ()
+    packets: int | None = None
+    rivals: int = 0
+
+
+class TraceLeg(Struct, frozen=True, kw_only=True):
+    """The packet, or a copy of it, in one host's switch. `way` is "there" or "back"; `entered` says by which port."""
+
+    way: str
+    host: str
+    entered: str
+    steps: tuple[TraceStep, ...]
+
+
+class TraceAnswer(Struct, frozen=True, kw_only=True):
+    """The way of a packet and of its answer.
+
+    `actual`: by the flows that the switches have now, not by those that they should have. `delivered` says whether the
+    packet came to where it was meant to go, `answered` whether its answer came back (null: there is none to such a
+    packet, or it never set out). `verdict` is for people, and `decided` the step in which what did not arrive ended.
+    """
+
+    packet: str
+    source: Object | None
+    target: Object | None
+    actual: bool
+    revision: int
+    delivered: bool
+    answered: bool | None
+    verdict: str
+    decided: TraceStep | None
+    legs: tuple[TraceLeg, ...]
+
+
 class Finding(Struct, frozen=True, kw_only=True):
     """Something that is not as it should be. `kind` is for programs, `text` for people."""
 
