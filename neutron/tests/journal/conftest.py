@@ -54,9 +54,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
 @pytest.fixture
 def controller(running: Controller) -> Controller:
     """A controller that has nothing of the cloud `neutron`."""
-    for collection in ("ports", "networks", "security-groups"):
-        for id in running.objects(collection):
-            assert running.request("DELETE", f"/v1/{collection}/{id}")[0] == 200
+    running.empty()
     return running
 
 

@@ -127,6 +127,14 @@ class Controller:
         """Sorted."""
         return sorted(each.get("name", "") for each in self.objects(collection).values())
 
+    def empty(self) -> None:
+        """Delete what tests put."""
+        for kind, collection in {"port": "ports", "network": "networks", "security_group": "security-groups"}.items():
+            operations = [{"delete": {"kind": kind, "id": id}} for id in self.objects(collection)]
+            for start in range(0, len(operations), 1000):
+                body = {"operations": operations[start : start + 1000]}
+                assert self.request("POST", "/v1/transactions", body)[0] == 200
+
     def digests(self, client: str = "neutron") -> dict[str, tuple[int, str]]:
         """By kind."""
         _, answer = self.request("GET", "/v1/digests")
