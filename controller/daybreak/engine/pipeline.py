@@ -52,15 +52,17 @@ _declared = itertools.count()
 class Table:
     """A flow table. A packet that no flow of it matches is dropped, as OpenFlow 1.3 has it.
 
-    Tables of one stage stand in the order in which they were declared.
+    `miss` says what such a packet was; empty where nobody is told of it, say because the table is looked up in passing
+    (`resubmit`). Tables of one stage stand in the order in which they were declared.
     """
 
-    __slots__ = ("doc", "name", "position", "stage")
+    __slots__ = ("doc", "miss", "name", "position", "stage")
 
-    def __init__(self, name: str, stage: Stage, doc: str) -> None:
+    def __init__(self, name: str, stage: Stage, doc: str, miss: str = "") -> None:
         self.name = name
         self.stage = stage
         self.doc = doc
+        self.miss = miss
         self.position = next(_declared)
 
     def __repr__(self) -> str:
@@ -98,14 +100,26 @@ def load(register: Register, value: int) -> Load:
     return Load(cast(BitField, register), value)
 
 
+class Counts(enum.Enum):
+    """What a flow's counter means for the record that its rule ran for."""
+
+    CONNECTIONS = enum.auto()
+    """Packets that began a connection, or packets where no connections are told apart."""
+    PACKETS = enum.auto()
+    """Packets of connections that were begun."""
+    NOTHING = enum.auto()
+    """A flow without actions that ends a copy: nothing is lost with it."""
+
+
 class Shape:
     """Flows that differ in some values only: declared once, with `Var`s where they differ, encoded by one template.
 
     `variables` fixes the order of the arguments that rules give. Values of 6 and 16 bytes (MAC, IPv6) are given as
-    bytes, all others as ints.
+    bytes, all others as ints. `counts`: packets that meet such a flow are counted for the record it comes from; flows
+    without actions drop, and `doc` is the reason that people are told.
     """
 
-    __slots__ = ("actions", "doc", "match", "name", "priority", "table", "variables")
+    __slots__ = ("actions", "counts", "doc", "match", "name", "priority", "table", "variables")
 
     def __init__(
         self,
@@ -116,6 +130,7 @@ class Shape:
         actions: Sequence[Any],
         variables: str = "",
         doc: str = "",
+        counts: Counts | None = None,
     ) -> None:
         self.name = name
         self.table = table
@@ -124,6 +139,7 @@ class Shape:
         self.actions = tuple(actions)
         self.variables = tuple(variables.split())
         self.doc = doc
+        self.counts = counts
 
     def __repr__(self) -> str:
         return self.name
@@ -258,6 +274,12 @@ class Pipeline:
         self.rules = tuple(rule for feature in features for rule in feature.rules)
         self.pools = tuple(dict.fromkeys(pool for feature in features for pool in feature.pools))
         self.shapes = tuple(dict.fromkeys(shape for feature in features for shape in feature.shapes))
+        self.counted = {
+            self.numbers[shape.table]: shape.counts
+            for shape in self.shapes
+            if shape.counts in (Counts.CONNECTIONS, Counts.PACKETS)
+        }
+        self.drops = tuple(shape for shape in self.shapes if not shape.actions and shape.counts is None)
         self._loads: dict[Any, bytes] = {}
         self._actions: dict[Any, bytes] = {}
         self.shared = tuple(dict.fromkeys(each for feature in features for each in feature.shared))

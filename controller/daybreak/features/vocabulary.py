@@ -116,12 +116,22 @@ MULTICAST = 1 << 40
 
 # -- tables -----------------------------------------------------------------------------------------------------------
 
-CLASSIFY = Table("CLASSIFY", Stage.CLASSIFY, "which port or tunnel a packet came from, and so which network it is in")
+CLASSIFY = Table(
+    "CLASSIFY",
+    Stage.CLASSIFY,
+    "which port or tunnel a packet came from, and so which network it is in",
+    "it came from a port, or with a VLAN or VNI, that belongs to no network here",
+)
 RESPOND = Table("RESPOND", Stage.RESPOND, "questions that the switch answers itself: ARP and neighbour discovery")
 HELD = Table("HELD", Stage.POLICY, "an established connection: does the rule that admitted it still do so?")
 ADMITTED = Table("ADMITTED", Stage.VERDICT, "a rule allows it: the connection remembers which")
 DENIED = Table("DENIED", Stage.VERDICT, "nothing allows it: dropped, counted by port and direction")
-SWITCH = Table("SWITCH", Stage.SWITCH, "where a MAC is: on this host, behind a tunnel, on a physical network")
+SWITCH = Table(
+    "SWITCH",
+    Stage.SWITCH,
+    "where a MAC is: on this host, behind a tunnel, on a physical network",
+    "no port of the network that is anywhere has its destination MAC",
+)
 LOCAL = Table("LOCAL", Stage.SWITCH, "copies for all ports of a network on this host")
 PHYSICAL_OUT = Table("PHYSICAL_OUT", Stage.SWITCH, "out to a physical network, with its VLAN tag")
 

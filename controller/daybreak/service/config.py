@@ -269,7 +269,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `tunnels`: encapsulations that hosts get a port for; `overlay`: that of networks whose type the cloud leaves open,
     with a VNI of `vni_range`. `disconnect_grace`: seconds until the ports of a silent host are reported DOWN.
     `openflow_target`: where switches are told to connect to; None: the address at which their OVSDB connection
-    arrived, with the first `openflow` port. `reconcile_interval`: seconds between two looks at a switch's whole table.
+    arrived, with the first `openflow` port. `reconcile_interval`: seconds between two looks at a switch's whole table,
+    `counters_interval` between two at the counters of its flows; 0: never.
     """
 
     data: Path = Path("/var/lib/daybreak")
@@ -290,6 +291,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     disconnect_grace: Seconds = 30.0
     openflow_target: Target | None = None
     reconcile_interval: Seconds = 300.0
+    counters_interval: Annotated[float, msgspec.Meta(ge=0)] = 30.0
 
     @property
     def ovsdb_listeners(self) -> tuple[Listener, ...]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Iterable
+from pathlib import Path
 
 from daybreak.engine.engine import Engine
 from daybreak.features import pipeline
 from daybreak.model import INTENTS, Change, Host, Interface, Location, PortStatus, Record, Settings
 from daybreak.model.origin import Fence, Origin
 from daybreak.service.compute import Compute
+from daybreak.service.counters import Counters
 from daybreak.service.databases import Databases
 from daybreak.service.freed import INTERVAL, Freed
 from daybreak.service.hosts import Hosts
@@ -47,6 +49,8 @@ class Controller:
         reconcile_seconds: float = 60.0,
         linger_seconds: float = 5.0,
         freed_seconds: float = INTERVAL,
+        counters_seconds: float = 0.0,
+        counters_path: Path | None = None,
     ) -> None:
         self.store = store
         self.engine = Engine(pipeline())
@@ -58,7 +62,9 @@ class Controller:
             self.compute, self.hosts, integration=integration, tunnels=tunnels, openflow=openflow, targets=targets
         )
         self.freed = Freed(store, self.engine, self.switches, interval=freed_seconds)
-        self.compute.listeners += [self.switches.wave, self.ports.wave, self.databases.wave]
+        self.counters = Counters(self.compute, self.switches, interval=counters_seconds, path=counters_path)
+        self.compute.listeners += [self.switches.wave, self.ports.wave, self.databases.wave, self.counters.wave]
+        self.switches.missed_listeners.append(self.counters.missed)
         self.switches.confirmed_listeners += [self.ports.confirmed, self.hosts.arrived]
         self.switches.lost_listeners.append(self.hosts.missing)
         self.hosts.presence_listeners.append(self.ports.presence)
@@ -74,12 +80,14 @@ class Controller:
         gc.freeze()
         self.store.subscribe(self.compute.committed)
         self.switches.start()
+        self.counters.start()
         self.hosts.start()
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self.hosts.run(), name="hosts"),
             loop.create_task(self.ports.run(), name="ports"),
             loop.create_task(self.freed.run(), name="freed"),
+            loop.create_task(self.counters.run(), name="counters"),
         ]
 
     def store_kinds(self) -> Iterable[type[Record]]:
@@ -98,3 +106,4 @@ class Controller:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.databases.close()
         await self.switches.close()
+        await self.counters.close()

@@ -5,8 +5,10 @@ import click
 from daybreak.cli.check import check
 from daybreak.cli.flows import flows
 from daybreak.cli.hosts import hosts
+from daybreak.cli.rules import rules
 from daybreak.cli.show import show
 from daybreak.cli.trace import trace
+from daybreak.cli.why import why
 from daybreak.service.command import hash_password, pki, serve
 
 
@@ -21,5 +23,5 @@ def main() -> None:
     """
 
 
-for command in (serve, hash_password, pki, show, hosts, flows, trace, check):
+for command in (serve, hash_password, pki, show, hosts, flows, trace, rules, why, check):
     main.add_command(command)

@@ -115,7 +115,7 @@ async def serve(
         for target in config.ovsdb_targets:
             stack.push_async_callback(end, call(target, controller, secrets))
         progress = Progresses(controller.compute, controller.switches)
-        api = v1.Api(store, INTENTS, progress, acted_on(controller.engine.pipeline))
+        api = v1.Api(store, INTENTS, progress, acted_on(controller.engine.pipeline), controller.counters.of_rule)
         await stack.enter_async_context(northbound(config, controller, secrets, api))
         stack.callback(api.close)
         log.info("ready", northbound=config.northbound, revision=store.revision)
@@ -134,6 +134,8 @@ def make_controller(config: Config, store: Store) -> Controller:
         targets=(str(config.openflow_target),) if config.openflow_target else (),
         grace_seconds=config.disconnect_grace,
         reconcile_seconds=config.reconcile_interval,
+        counters_seconds=config.counters_interval,
+        counters_path=config.data / "counters.sqlite3",
     )
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
 from daybreak.engine.engine import Wave
-from daybreak.engine.memo import Topic, pairs
+from daybreak.engine.memo import Memo, Topic, pairs
 from daybreak.features.vocabulary import SUBSCRIPTIONS
 from daybreak.model import Host
 from daybreak.service.compute import Compute
@@ -23,6 +23,7 @@ from daybreak.southbound.turns import Turns
 from daybreak.store.contract import Committed
 from daybreak.wire.openflow.messages import Message
 from daybreak.wire.openflow.messages_monitor import FlowUpdate, FlowUpdates
+from daybreak.wire.openflow.messages_packet import PacketIn
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +65,11 @@ class Table:
 
 
 class Switches:
-    """All switches that are connected, by host. Listeners hear of confirmations and losses, with the host's name."""
+    """All switches that are connected, by host.
+
+    Listeners hear, with the host's name, of confirmations and losses, and of what a switch lacked when it was compared
+    (see Applier). `packet_listeners`: feature → who takes the packets that its flows hand to the controller.
+    """
 
     def __init__(
         self, compute: Compute, *, reconcile_seconds: float = 60.0, linger_seconds: float = LINGER_SECONDS
@@ -74,6 +79,8 @@ class Switches:
         self.unknown: dict[int, Switch] = {}
         self.confirmed_listeners: list[Callable[[str], None]] = []
         self.lost_listeners: list[Callable[[str], None]] = []
+        self.missed_listeners: list[Callable[[str, Mapping[bytes, bytes] | None], None]] = []
+        self.packet_listeners: dict[str, Callable[[str, Memo, PacketIn], None]] = {}
         self._reconcile_seconds = reconcile_seconds
         self._linger_seconds = linger_seconds
         self._hosts: dict[int, str] = {}
@@ -109,11 +116,21 @@ class Switches:
             self._serve(host, switch)
 
     def message(self, switch: Switch, message: Message) -> None:
-        """Somebody else changed a flow: compare."""
-        if isinstance(message, FlowUpdates) and any(isinstance(update, FlowUpdate) for update in message.updates):
+        """Somebody else changed a flow: compare. A packet goes to whom its flow's feature has listen."""
+        if isinstance(message, PacketIn):
+            self._packet(switch, message)
+        elif isinstance(message, FlowUpdates) and any(isinstance(update, FlowUpdate) for update in message.updates):
             applier = self._applier_of(switch)
             if applier is not None:
                 applier.mend()
+
+    def _packet(self, switch: Switch, packet: PacketIn) -> None:
+        """A packet whose flow has gone meanwhile concerns nobody."""
+        memo = self.compute.engine.memos.get(packet.cookie)
+        listener = self.packet_listeners.get(memo.rule.feature) if memo is not None else None
+        host = self._hosts.get(switch.dpid)
+        if memo is not None and listener is not None and host is not None:
+            listener(host, memo, packet)
 
     def lost(self, switch: Switch, reason: str) -> None:
         """A switch is gone; what it has stays, and is compared when it comes back."""
@@ -143,6 +160,7 @@ class Switches:
             Table(self, host),
             confirmed=lambda _applier: self._confirmed(host),
             turns=self._turns,
+            missed=lambda missing: self._missed(host, missing),
             reconcile_seconds=self._reconcile_seconds,
         )
         applier.offered = self.compute.engine.revision
@@ -160,6 +178,10 @@ class Switches:
     def _confirmed(self, host: str) -> None:
         for listener in self.confirmed_listeners:
             listener(host)
+
+    def _missed(self, host: str, missing: Mapping[bytes, bytes] | None) -> None:
+        for listener in self.missed_listeners:
+            listener(host, missing)
 
     # -- what changes -------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from daybreak.engine.explain import dependents, flows, objects
 from daybreak.engine.memo import Memo, Topic
 from daybreak.engine.rule import Rule
 from daybreak.features.vocabulary import FACTS, PLACED, PRESENT, SUBSCRIPTIONS, Facts, Place, foremost
-from daybreak.model import Host, Network, Port, PortStatus, Record, Subnet
+from daybreak.model import Host, Network, Port, PortStatus, Record, SecurityGroup, Subnet
 from daybreak.northbound.admin import Ambiguous, NotThere
 from daybreak.northbound.admin.answers import (
     CheckAnswer,
@@ -28,12 +28,15 @@ from daybreak.northbound.admin.answers import (
     NetworkAnswer,
     PhysicalAnswer,
     PortAnswer,
+    RuleAnswer,
     SubnetAnswer,
     TraceAnswer,
+    WhyDropAnswer,
 )
 from daybreak.service.check import Check, quarantined
 from daybreak.service.controller import Controller
 from daybreak.service.naming import FlowNames, FlowText, as_object, name_of
+from daybreak.service.policy import Policy
 from daybreak.service.slices import SLICE, paced
 from daybreak.service.trace import Trace
 from daybreak.southbound.openflow.session import Lost
@@ -94,6 +97,7 @@ class Views:
         self._names = FlowNames(controller.engine.pipeline)
         self._check = Check(controller, self._names)
         self._trace = Trace(controller, self._names, lambda text: self.find(Port, text))
+        self._policy = Policy(controller, self._names)
 
     def rows(self, kind: type[R]) -> dict[str, R]:
         """The records of a kind, as the engine has them."""
@@ -107,10 +111,11 @@ class Views:
         found, how = [record for record in rows.values() if name_of(record) == text], "are called"
         if not found and len(text) >= BEGINNING:
             found, how = [record for key, record in rows.items() if key.startswith(text)], "have an id that begins with"
+        what = kind.kind.replace("_", " ")
         if not found:
-            raise NotThere(f"There is no {kind.kind} {text}")
+            raise NotThere(f"There is no {what} {text}")
         if len(found) > 1:
-            raise Ambiguous(f"{len(found)} {kind.kind}s {how} {text}", [as_object(each) for each in named(found)])
+            raise Ambiguous(f"{len(found)} {what}s {how} {text}", [as_object(each) for each in named(found)])
         return found[0]
 
     # -- networks -----------------------------------------------------------------------------------------------------
@@ -327,6 +332,16 @@ class Views:
     async def trace(self, source: str, target: str, packet: str, actual: bool) -> TraceAnswer:
         return await self._trace(source, target, packet, actual)
 
+    # -- security groups ----------------------------------------------------------------------------------------------
+
+    async def rules(self, group: str | None) -> AsyncIterator[RuleAnswer]:
+        only = None if group is None else self.find(SecurityGroup, group).id
+        await self._controller.compute.settled()
+        return self._policy.rules(only)
+
+    async def dropped(self, port: str, seconds: float) -> WhyDropAnswer:
+        return await self._policy.dropped(self.find(Port, port), seconds)
+
     # -- what is wrong ------------------------------------------------------------------------------------------------
 
     async def check(self, deep: bool) -> CheckAnswer:
@@ -342,4 +357,5 @@ class Views:
             ports_active=active,
             failures=len(self._engine.failures),
             conflicts=len(self._engine.conflicts),
+            **self._policy.figures(),
         )

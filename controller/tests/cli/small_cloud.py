@@ -30,6 +30,31 @@ def port(id: str, name: str | None, network: str, number: int, **fields: object)
     return Port(id, network, name=name, mac_address=f"fa:16:3e:00:00:{number:02x}", fixed_ips=ips, **fields)  # type: ignore[arg-type]
 
 
+SERVERS, CLIENTS = "5ec50000-0000-4000-8000-000000000031", "5ecc0000-0000-4000-8000-000000000032"
+
+
+def allows(
+    id: str,
+    direction: str,
+    protocol: str | None = None,
+    ports: tuple[int | None, int | None] = (None, None),
+    prefix: str | None = None,
+    group: str | None = None,
+) -> SecurityGroupRule:
+    """A rule of the servers' group."""
+    return SecurityGroupRule(
+        id=id,
+        security_group_id=SERVERS,
+        direction=direction,
+        ethertype="IPv4",
+        protocol=protocol,
+        port_range_min=ports[0],
+        port_range_max=ports[1],
+        remote_ip_prefix=prefix,
+        remote_group_id=group,
+    )
+
+
 HEALTHY: tuple[Record, ...] = (
     Host(
         "h1",
@@ -57,6 +82,11 @@ HEALTHY: tuple[Record, ...] = (
     PortStatus(WEB, True, "h1"),
     PortStatus(DB, False, "h2", "its interface is down"),
     PortStatus(IDLE, False, None, "no interface on h1 carries its id"),
+    SecurityGroup(id=SERVERS, name="servers"),
+    SecurityGroup(id=CLIENTS, name="clients"),
+    allows("5ec00001-0000-4000-8000-000000000041", "ingress", protocol="tcp", ports=(80, 89), group=CLIENTS),
+    allows("5ec00002-0000-4000-8000-000000000042", "ingress", protocol="icmp", ports=(8, 0), prefix="10.0.0.0/8"),
+    allows("5ec00003-0000-4000-8000-000000000043", "egress"),
 )
 
 FRONT, BACK = "f4070000-0000-4000-8000-000000000031", "bac00000-0000-4000-8000-000000000032"

@@ -3,7 +3,7 @@
     UPDATE=1 pytest controller/tests/cli
 
 rewrites what they expect; read the difference before you believe it. `N` stands for the number of a host's flows, which
-every feature changes.
+every feature changes, `YYYY-MM-DD hh:mm` and `hh:mm:ss` for times.
 """
 
 import os
@@ -44,6 +44,8 @@ async def test_a_session_reads_as_it_stands(
                 line, printed = f"{line} | grep {kept}", grep(kept, printed)
             played.append(f"$ daybreak {line}\n{printed}" + (f"exit {code}\n" if code else ""))
     text = "\n".join(played)
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "YYYY-MM-DD hh:mm", text)
+    text = re.sub(r"since \d\d:\d\d:\d\d", "since hh:mm:ss", text)
     for number in flows:
         text = text.replace(f" {number:>4} ", "    N ")
     if os.environ.get("UPDATE"):

@@ -9,7 +9,7 @@ use beside their own (allowed address pairs, for a virtual router, say) goes to 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from daybreak.engine.pipeline import Register, Shape, Stage, Table, goto, load, resubmit
+from daybreak.engine.pipeline import Counts, Register, Shape, Stage, Table, goto, load, resubmit
 from daybreak.engine.rule import Contradiction, Output, rule
 from daybreak.engine.view import View
 from daybreak.features.vocabulary import (
@@ -392,6 +392,7 @@ NOT_INTO_TUNNEL = Shape(
     [],
     "vtep",
     "flood lists are the same on all hosts: this host's own entry ends here",
+    Counts.NOTHING,
 )
 NOT_INTO_TUNNEL_V6 = Shape(
     "not_into_tunnel_v6",
@@ -401,6 +402,7 @@ NOT_INTO_TUNNEL_V6 = Shape(
     [],
     "vtep",
     "flood lists are the same on all hosts: this host's own entry ends here",
+    Counts.NOTHING,
 )
 
 

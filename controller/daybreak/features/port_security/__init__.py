@@ -43,7 +43,13 @@ IS_ADVERTISEMENT = (FIELDS["icmpv6_type"], ADVERTISEMENT)
 UNCHECKED = Shape("unchecked", SPOOF, 10, [FROM_PORT], [NEXT], "port", "port security is off")
 MAC_ONLY = Shape("mac_only", SPOOF, 20, [FROM_PORT, FROM_MAC], [NEXT], "port mac", "a port without known addresses")
 MAC_ONLY_ARP = Shape(
-    "mac_only_arp", SPOOF, 30, [FROM_PORT, FROM_MAC, IS_ARP], [], "port mac", "an ARP message that names another MAC"
+    "mac_only_arp",
+    SPOOF,
+    30,
+    [FROM_PORT, FROM_MAC, IS_ARP],
+    [],
+    "port mac",
+    "an ARP message that names another MAC than the port's",
 )
 MAC_ONLY_ND = Shape(
     "mac_only_nd",
@@ -54,6 +60,7 @@ MAC_ONLY_ND = Shape(
     "port mac type",
     "neighbour discovery names the port's MAC, or none",
 )
+FOREIGN_MAC = Shape("foreign_mac", SPOOF, 5, [FROM_PORT], [], "port", "it comes from a MAC that is not the port's")
 NO_ADDRESS = Shape(
     "no_address",
     SPOOF,
@@ -89,6 +96,10 @@ IPV6_SOURCE = Shape(
     [goto(SAID)],
     "port mac ip mask",
     "an IPv6 address of the port, or the link-local one that its MAC gives",
+)
+
+FOREIGN_ADDRESS = Shape(
+    "foreign_address", UNADDRESSED, 0, [FROM_PORT], [], "port", "it comes from an address that is not the port's"
 )
 
 # -- before there is an address: the same for all ports ---------------------------------------------------------------
@@ -239,6 +250,8 @@ def allowed_sources_on(topic: str, port: Port, key: PortKey) -> Iterator[Output]
     if port.port_security_enabled is False or not port.mac_address:
         yield topic, UNCHECKED, (key.value,)
         return
+    yield topic, FOREIGN_MAC, (key.value,)
+    yield topic, FOREIGN_ADDRESS, (key.value,)
     for mac, networks in sources(port).items():
         if not networks:
             yield topic, MAC_ONLY, (key.value, mac)

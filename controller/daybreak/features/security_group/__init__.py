@@ -208,8 +208,8 @@ def judged(topic: str, port: int, zone: int) -> Iterator[Output]:
         else:
             yield topic, shapes.ASK_OUT, (port, ethertype)
             yield topic, shapes.ASK_IN, (port, ethertype)
-    for inbound in (0, 1):
-        yield topic, shapes.DROP, (port, inbound)
+    for shape in shapes.DROP.values():
+        yield topic, shape, (port,)
 
 
 def ask_all(groups: Iterable[Facts]) -> tuple[Action, ...]:

@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from daybreak.engine.pipeline import Shape, Stage, Table, goto, load, resubmit
+from daybreak.engine.pipeline import Counts, Shape, Stage, Table, goto, load, resubmit
 from daybreak.features.security_group.asked import EGRESS, ICMP, ICMPV6, INGRESS, IPV4, IPV6, SCTP, TCP, UDP
 from daybreak.features.vocabulary import (
     ADMITTED,
@@ -112,7 +112,12 @@ FREE_DHCP_IN = _free("free_dhcp_in", 1, "udp", "a DHCP server's answers, without
 # -- what conntrack says ----------------------------------------------------------------------------------------------
 
 INVALID_STATE = Shape(
-    "invalid_state", TRACKED, 100, [(STATE, IS_TRACKED | INVALID, IS_TRACKED | INVALID)], [], doc="belongs to nothing"
+    "invalid_state",
+    TRACKED,
+    100,
+    [(STATE, IS_TRACKED | INVALID, IS_TRACKED | INVALID)],
+    [],
+    doc="conntrack can't tell what connection it belongs to",
 )
 
 
@@ -178,6 +183,7 @@ HELD_BY_RULE = Shape(
     [load(GROUP, Var("group")), load(REMOTE, Var("remote")), goto(HOLDERS)],
     "label group remote",
     "the rule is there; is the port still in its group, and the other side in the group that it names?",
+    Counts.PACKETS,
 )
 _AGAIN = [load(HOLDING, 0), goto(JUDGE)]
 RULE_GONE = Shape("rule_gone", HELD, 0, [], _AGAIN, doc="the rule is gone: judged as its first packet would be")
@@ -300,6 +306,7 @@ ALLOW = {
         [load(VERDICT, RULE)],
         f"priority group remote ip mask {variables} rule",
         "a rule",
+        Counts.CONNECTIONS,
     )
     for tracked, ethertype, direction in KINDS
     for form, (match, variables) in _forms(tracked, ethertype).items()
@@ -336,15 +343,12 @@ ADMIT = {
     )
     for inbound, word in ((0, "out"), (1, "in"))
 }
-DROP = Shape(
-    "drop",
-    DENIED,
-    100,
-    [(SUBJECT, Var("port")), (INBOUND, Var("inbound"))],
-    [],
-    "port inbound",
-    "what no rule allows, counted",
-)
+DROP = {
+    inbound: Shape(
+        f"drop_{word}", DENIED, 100, [(SUBJECT, Var("port")), (INBOUND, inbound)], [], "port", f"no rule lets it {word}"
+    )
+    for inbound, word in ((0, "out"), (1, "in"))
+}
 LET_PASS = {
     inbound: Shape(f"pass_{word}", PASS, 100, [(INBOUND, inbound)], [AWAY[inbound]], doc="in its direction")
     for inbound, word in ((0, "out"), (1, "in"))

@@ -22,12 +22,17 @@ from daybreak.northbound.admin.answers import (
     HostAnswer,
     NetworkAnswer,
     Object,
+    RuleAnswer,
     TraceAnswer,
+    WhyDropAnswer,
 )
 from daybreak.northbound.admin.metrics import MEDIA_TYPE, exposition
 from daybreak.store.contract import Store
 
 BASE = "/daybreak/admin/v1"
+
+LONGEST = 3600.0
+"""Seconds for which drops are remembered."""
 
 encode = msgspec.json.Encoder().encode
 
@@ -70,6 +75,12 @@ class Views(Protocol):
         `actual`: by the flows that the switches have now. Raises ValueError where `packet` is none.
         """
 
+    async def rules(self, group: str | None) -> AsyncIterator[RuleAnswer]:
+        """The rules of one security group or of all, and what they let through."""
+
+    async def dropped(self, port: str, seconds: float) -> WhyDropAnswer:
+        """What was dropped of a port in the last seconds, looked up anew."""
+
     async def check(self, deep: bool) -> CheckAnswer:
         """Look for everything that is not as it should be."""
 
@@ -105,6 +116,16 @@ def routes(views: Views) -> list[BaseRoute]:
             raise HTTPException(400, "Say from where and to where")
         return await one(views.trace(source, target, packet or "icmp", is_true(actual)))
 
+    async def rules(request: Request) -> Response:
+        (group,) = asked(request, "group")
+        return await lines(views.rules(group))
+
+    async def drops(request: Request) -> Response:
+        port, seconds = asked(request, "port", "seconds")
+        if port is None:
+            raise HTTPException(400, "Say of which port")
+        return await one(views.dropped(port, duration(seconds)))
+
     async def check(request: Request) -> Response:
         (deep,) = asked(request, "deep")
         return Response(encode(await views.check(is_true(deep))), media_type="application/json")
@@ -114,7 +135,15 @@ def routes(views: Views) -> list[BaseRoute]:
         found = [host async for host in await views.hosts()]
         return Response(exposition(await views.counts(), found), media_type=MEDIA_TYPE)
 
-    handlers = {"networks": networks, "hosts": hosts, "flows": flows, "trace": trace, "check": check}
+    handlers = {
+        "networks": networks,
+        "hosts": hosts,
+        "flows": flows,
+        "trace": trace,
+        "rules": rules,
+        "drops": drops,
+        "check": check,
+    }
     shown = [Route(f"{BASE}/{name}", handler, methods=["GET"]) for name, handler in handlers.items()]
     return [*shown, Route("/metrics", metrics, methods=["GET"])]
 
@@ -133,6 +162,17 @@ def is_true(text: str | None) -> bool:
     if text not in (None, "true", "false"):
         raise HTTPException(400, f"Expected true or false, not {text}")
     return text == "true"
+
+
+def duration(text: str | None) -> float:
+    """A parameter in seconds; 5 minutes unless told otherwise. HTTPException 400 for anything else."""
+    try:
+        seconds = float(text or 300)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds <= LONGEST:
+        raise HTTPException(400, f"seconds: expected a number up to {LONGEST:.0f}")
+    return seconds
 
 
 async def answered(call: Awaitable[Any], show: Callable[[Any], Response]) -> Response:

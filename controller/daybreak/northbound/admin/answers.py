@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 
@@ -205,11 +207,74 @@ class CheckAnswer(Struct, frozen=True, kw_only=True):
     notes: tuple[Finding, ...]
 
 
+class RuleAnswer(Struct, frozen=True, kw_only=True):
+    """A rule of a security group, and what it let through, on all hosts together.
+
+    `ports` is a port, `80-90`, or `type 8 code 0`; null: any, as with `protocol`. The other side is `remote_group` or
+    `remote_prefix`; both null: anybody. `connections` counts first packets, `packets` and `bytes` all of them, since
+    the time `since`; `last` is when the last one was counted, null: none ever was. Times are in ISO 8601, UTC.
+    """
+
+    id: str
+    group: Object
+    direction: str | None
+    ethertype: str | None
+    protocol: str | None
+    ports: str | None
+    remote_prefix: str | None
+    remote_group: Object | None
+    connections: int
+    packets: int
+    bytes: int
+    since: str
+    last: str | None
+
+
+class DropAnswer(Struct, frozen=True, kw_only=True):
+    """What was dropped for one reason on one host, between `first` and `last` (ISO 8601, UTC).
+
+    `own`: it was this port's, sent by it or for it; else that of any port of the host. `match` is that of the flow that
+    dropped it; null where no flow of the table matched.
+    """
+
+    host: str
+    table: str
+    own: bool
+    reason: str
+    match: str | None
+    packets: int
+    bytes: int | None
+    first: str
+    last: str
+
+
+class WhyDropAnswer(Struct, frozen=True, kw_only=True):
+    """What was dropped of a port since a time: `logged` are single packets, where a network log asks for them.
+
+    `interval` is how many seconds lie between two looks at the counters (0: nobody looks); `hosts` are those where the
+    port is, `missing` those of them that can't be asked.
+    """
+
+    port: Object
+    since: str
+    interval: float
+    hosts: tuple[str, ...]
+    missing: tuple[str, ...]
+    drops: tuple[DropAnswer, ...]
+    logged: tuple[dict[str, Any], ...]
+
+
 class CountsAnswer(Struct, frozen=True, kw_only=True):
-    """Figures of the whole; `failures` are rules' keys, `conflicts` flows."""
+    """Figures of the whole; `failures` are rules' keys, `conflicts` flows, `rules` those of security groups."""
 
     revision: int
     ports: int
     ports_active: int
     failures: int
     conflicts: int
+    rules: int
+    rules_unused: int
+    rule_connections: int
+    rule_packets: int
+    rule_bytes: int
+    dropped: dict[str, int]

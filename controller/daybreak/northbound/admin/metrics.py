@@ -17,8 +17,15 @@ OF_ALL = {
         "Rules' keys that yield nothing because the rule failed (daybreak check).",
     ),
     "daybreak_flow_conflicts": ("conflicts", "Flows that two rules want, so that nobody has them; see daybreak check."),
+    "daybreak_security_rules": ("rules", "Rules of security groups."),
+    "daybreak_security_rules_unused": ("rules_unused", "Rules of security groups that never let anything through."),
+    "daybreak_security_connections": ("rule_connections", "Connections that rules which are there now let through."),
+    "daybreak_security_packets": ("rule_packets", "Packets that rules which are there now let through."),
+    "daybreak_security_bytes": ("rule_bytes", "Bytes that rules which are there now let through."),
 }
 """Name → field of CountsAnswer, and what it is."""
+
+DROPPED = "Packets that the switch was seen to drop since the controller started (daybreak why drop)."
 
 OF_HOSTS = {
     "daybreak_host_ovsdb_connected": ("ovsdb", "1 while the host's OVSDB is connected."),
@@ -37,6 +44,9 @@ def exposition(counts: CountsAnswer, hosts: list[HostAnswer]) -> bytes:
     ProcessCollector(registry=registry)
     for name, (field, doc) in OF_ALL.items():
         Gauge(name, doc, registry=registry).set(getattr(counts, field))
+    dropped = Gauge("daybreak_host_dropped_packets", DROPPED, ["host"], registry=registry)
+    for key, packets in counts.dropped.items():
+        dropped.labels(key).set(packets)
     for name, (field, doc) in OF_HOSTS.items():
         gauge = Gauge(name, doc, ["host"], registry=registry)
         for host in hosts:

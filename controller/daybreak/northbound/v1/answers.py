@@ -122,6 +122,22 @@ class Progress(Struct, frozen=True):
     revision: int | None
 
 
+class RuleCounters(Struct, frozen=True):
+    """What a security group rule let through on all hosts, since the UNIX time `since`.
+
+    `connections` counts first packets that it allowed, `packets` and `bytes` all of the connections that it admitted;
+    `last` is the UNIX time when the last was counted, null: none ever was.
+    """
+
+    id: str
+    security_group_id: str
+    connections: int = 0
+    packets: int = 0
+    bytes: int = 0
+    since: float | None = None
+    last: float | None = None
+
+
 class Problem(Struct, frozen=True, omit_defaults=True):
     """Why a request was refused (RFC 9457). `stands`: the revision or token that does."""
 

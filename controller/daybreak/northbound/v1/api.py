@@ -1,6 +1,6 @@
 """io: the modern API over HTTP."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute
 
-from daybreak.model import Host, PortStatus, Record
+from daybreak.model import Host, PortStatus, Record, SecurityGroupRule
 from daybreak.northbound.http import refusal
 from daybreak.northbound.routing import Handler, verbs
 from daybreak.northbound.v1.answers import (
@@ -20,6 +20,7 @@ from daybreak.northbound.v1.answers import (
     HostState,
     Outcome,
     PageAnswer,
+    RuleCounters,
     TransactionAsked,
 )
 from daybreak.northbound.v1.deciding import Author, Fenced
@@ -51,8 +52,16 @@ encode = msgspec.json.Encoder().encode
 transaction_decoder = msgspec.json.Decoder(TransactionAsked)
 
 
+def uncounted(rule: SecurityGroupRule) -> RuleCounters:
+    """The counters of a rule where nobody counts."""
+    return RuleCounters(rule.id, rule.security_group_id)
+
+
 class Api:
-    """The modern API. `kinds` are its collections; those of `acted_on` have an effect on switches."""
+    """The modern API. `kinds` are its collections; those of `acted_on` have an effect on switches.
+
+    `counters` tells what a rule let through.
+    """
 
     def __init__(
         self,
@@ -60,12 +69,14 @@ class Api:
         kinds: Sequence[type[Record]],
         switches: Switches,
         acted_on: Collection[type[Record]] = (),
+        counters: Callable[[SecurityGroupRule], RuleCounters] = uncounted,
     ) -> None:
         self._store = store
         self._kinds: Mapping[str, type[Record]] = {kind.kind: kind for kind in kinds}
         self._index = Index(store, kinds, SHOWN)
         self._writer = Writer(store, self._index, switches)
         self._switches = switches
+        self._counters = counters
         self._events = Events(store, switches)
         self._streams = 0
         self._document = encode(document(kinds, acted_on))
@@ -82,6 +93,7 @@ class Api:
             verbs(f"{BASE}/digests/{{kind}}", GET=self.page),
             verbs(f"{BASE}/hosts", GET=self.hosts),
             verbs(f"{BASE}/port-status", GET=self.port_status),
+            verbs(f"{BASE}/rule-counters", GET=self.rule_counters),
             verbs(f"{BASE}/events", GET=self.events),
             verbs(f"{BASE}/openapi.json", GET=self.openapi),
         ]
@@ -188,6 +200,9 @@ class Api:
 
     async def port_status(self, request: Request) -> Response:
         return self._listed(PortStatus, asked(request, *PAGING))
+
+    async def rule_counters(self, request: Request) -> Response:
+        return self._listed(SecurityGroupRule, asked(request, *PAGING), self._counters)
 
     async def events(self, request: Request) -> Response:
         asked(request)

@@ -29,7 +29,7 @@ def path_of(kind: type[Record]) -> str:
 def document(kinds: Sequence[type[Record]], acted_on: Collection[type[Record]] = ()) -> Schema:
     """The document for these collections; `acted_on`: the kinds that have an effect on switches."""
     asked = [answers.TransactionAsked, answers.Written, answers.DigestsAnswer, answers.PageAnswer]
-    told = [answers.Progress, answers.Problem, answers.HostState, Host, PortStatus]
+    told = [answers.Progress, answers.Problem, answers.HostState, answers.RuleCounters, Host, PortStatus]
     _, schemas = msgspec.json.schema_components([*kinds, *asked, *told], ref_template="#/components/schemas/{name}")
     schemas["Put"]["properties"]["body"] = {"oneOf": [ref(kind) for kind in kinds]}
     names: Schema = {"type": "string", "enum": [kind.kind for kind in kinds]}
@@ -186,12 +186,16 @@ def others(kinds: Sequence[str]) -> Schema:
     events = {"200": answer("Events", {"type": "string"}, "text/event-stream"), **refused(503)}
     hosts = {"200": answer("A page", listed(answers.HostState)), **refused()}
     statuses = {"200": answer("A page", listed(PortStatus)), **refused()}
+    counters = {"200": answer("A page", listed(answers.RuleCounters)), **refused()}
     return {
         f"{BASE}/transactions": {"post": transaction},
         f"{BASE}/digests": {"get": operation("Digests of all collections", "digests", digests)},
         f"{BASE}/digests/{{kind}}": {"get": operation("A page of a collection's digests", "page", page, kind, *DIGEST)},
         f"{BASE}/hosts": {"get": operation("All hosts and how far they are", "hosts", hosts, *PAGING)},
         f"{BASE}/port-status": {"get": operation("What is true of ports", "port_status", statuses, *PAGING)},
+        f"{BASE}/rule-counters": {
+            "get": operation("What security group rules let through", "rule_counters", counters, *PAGING)
+        },
         f"{BASE}/events": {"get": operation("What happens to ports and hosts", "events", events, last)},
         f"{BASE}/openapi.json": {
             "get": operation("This document", "openapi", {"200": answer("It", {"type": "object"}), **refused()})

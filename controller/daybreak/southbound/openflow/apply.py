@@ -89,6 +89,8 @@ class Desired(Protocol):
 class Applier:
     """One connected switch. `offer` what changes; `confirmed` is called when a barrier has answered for it.
 
+    `missed` is told what the switch lacked when it was compared, before it gets it; None: it had nothing at all.
+
     Comparisons of all switches share `turns`: whole tables are large.
     """
 
@@ -99,6 +101,7 @@ class Applier:
         *,
         confirmed: Callable[[Applier], None],
         turns: Turns,
+        missed: Callable[[Mapping[bytes, bytes] | None], None] = lambda _missing: None,
         reconcile_seconds: float = 60.0,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -110,6 +113,7 @@ class Applier:
         self._confirmed_revision = 0
         self._desired = desired
         self._confirmed = confirmed
+        self._missed = missed
         self._turns = turns
         self._reconcile_seconds = reconcile_seconds
         self._now = now
@@ -191,9 +195,11 @@ class Applier:
         if any(actual):
             if not self.synced:
                 self._zones.seen(flows)
+            self._missed(found.missing)
             await self._push(found.changes())
         else:
             self._zones.seen([table])
+            self._missed(None)
             await self._fill(table)
         if not self.synced:
             await self.switch.monitor_flows()

@@ -244,6 +244,38 @@ def stats_counters(buffer: bytes | memoryview) -> dict[bytes, tuple[bytes, int, 
     return flows
 
 
+class Hit(NamedTuple):
+    """A flow that met packets. `drops`: it has no instructions."""
+
+    key: bytes
+    cookie: int
+    packets: int
+    octets: int
+    drops: bool
+
+
+_COUNTED = Struct("!HBx8xQ4xQQQHH")  # as _ENTRY, with cookie, packets and bytes
+
+
+def hits(buffer: bytes) -> list[Hit]:
+    """The flows in the body of a flow-stats reply that met packets; the others cost nothing but a look."""
+    found: list[Hit] = []
+    offset, end, unpack = 0, len(buffer), _COUNTED.unpack_from
+    try:
+        while offset < end:
+            length, table, properties, cookie, packets, octets, _, match_length = unpack(buffer, offset)
+            if packets:
+                rest = offset + _MATCH_AT + ((match_length + 7) & ~7)
+                key = _entry_head(table, properties) + buffer[offset + _MATCH_AT : rest]
+                found.append(Hit(key, cookie, packets, octets, rest == offset + length))
+            if length < _MATCH_AT:
+                raise ValueError(f"flow entry of {length} bytes at {offset} of {end}")
+            offset += length
+    except StructError:
+        raise ValueError(f"{end - offset} bytes left over behind the flow entries") from None
+    return found
+
+
 def from_stats_entry(entry: bytes | memoryview) -> tuple[bytes, bytes]:
     """Key and body of one entry of a flow-stats reply. ValueError where it is not exactly one."""
     flows = stats_entries(entry)

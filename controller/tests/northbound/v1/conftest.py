@@ -52,9 +52,8 @@ class Served(NamedTuple):
 async def serving(store: Store, credentials: Credentials) -> AsyncIterator[Served]:
     controller = Controller(store)
     controller.start()
-    api = v1.Api(
-        store, INTENTS, Progresses(controller.compute, controller.switches), acted_on(controller.engine.pipeline)
-    )
+    progress = Progresses(controller.compute, controller.switches)
+    api = v1.Api(store, INTENTS, progress, acted_on(controller.engine.pipeline), controller.counters.of_rule)
     application = app(store, credentials, [neutron.routes, lambda store: api.routes()])
     async with (
         serve_http(application, "127.0.0.1", 0) as (host, port),

@@ -22,7 +22,7 @@ def alike(told: Any, answered: Any) -> bool:
 
 async def test_the_page_tells_the_truth(served: Any) -> None:
     blocks = BLOCK.findall(PAGE.read_text())
-    assert len(blocks) == PAGE.read_text().count("```http") == 11
+    assert len(blocks) == PAGE.read_text().count("```http") == 13
     for method, path, body, status, answer in blocks:
         asked = json.loads(body) if body else None
         answered = await served.client.request(method, path, json=asked)

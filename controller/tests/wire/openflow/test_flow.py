@@ -29,6 +29,7 @@ from daybreak.wire.openflow.fields import (
 )
 from daybreak.wire.openflow.flow import (
     Condition,
+    Hit,
     decode_key,
     decode_match,
     encode_match,
@@ -36,6 +37,7 @@ from daybreak.wire.openflow.flow import (
     flow_key,
     flow_mod,
     from_stats_entry,
+    hits,
     stats_counters,
     stats_entries,
 )
@@ -107,6 +109,10 @@ def test_counters_of_a_dump() -> None:
     key = flow_key(30, 100, MATCH)
     dump = entry(key, BODY, counters=struct.pack("!QQ", 3, 180))
     assert stats_counters(dump) == {key: (BODY, 3, 180)}
+    idle = entry(flow_key(30, 101, MATCH), BODY)
+    drop = entry(flow_key(31, 0, ()), BODY[:8], counters=struct.pack("!QQ", 1, 60))
+    cookie = int.from_bytes(BODY[:8])
+    assert hits(dump + idle + drop) == [Hit(key, cookie, 3, 180, False), Hit(flow_key(31, 0, ()), cookie, 1, 60, True)]
     assert from_stats_entry(dump) == (key, BODY)
 
 
@@ -209,7 +215,7 @@ def test_damaged_bytes_are_a_value_error_at_most(match: tuple[Condition, ...], d
     whole = bytearray(entry(flow_key(0, 0, match), BODY))
     for _ in range(data.draw(st.integers(1, 3))):
         whole[data.draw(st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))
-    for decode, damaged in ((decode_key, key), (stats_entries, whole), (stats_counters, whole)):
+    for decode, damaged in ((decode_key, key), (stats_entries, whole), (stats_counters, whole), (hits, whole)):
         try:
             decode(bytes(damaged))
         except ValueError:
@@ -218,7 +224,7 @@ def test_damaged_bytes_are_a_value_error_at_most(match: tuple[Condition, ...], d
 
 @given(st.binary(max_size=200))
 def test_random_bytes_are_a_value_error_at_most(data: bytes) -> None:
-    for decode in (decode_key, decode_match, stats_entries, stats_counters, from_stats_entry):
+    for decode in (decode_key, decode_match, stats_entries, stats_counters, from_stats_entry, hits):
         try:
             decode(data)
         except ValueError:

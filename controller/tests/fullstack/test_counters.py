@@ -1,0 +1,136 @@
+"""What rules let through and what is dropped, counted on real switches."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from daybreak_lab import Hypervisor
+
+from .cloud import DAYBREAK, DEADLINE, Cloud, assert_unreachable, uuid
+from .frames import udp
+
+pytestmark = pytest.mark.ovs
+
+FOREIGN_MAC = "fa:16:3e:99:99:99"
+
+
+@pytest.fixture(scope="module")
+def settings() -> str:
+    return "counters_interval = 0.5\n"
+
+
+def daybreak(cloud: Cloud, *arguments: str) -> tuple[int, str]:
+    """`daybreak …`: exit code and what it printed."""
+    done = cloud.lab.controller_namespace.exec(DAYBREAK, *arguments, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def counters(cloud: Cloud, rule: str) -> tuple[int, int]:
+    """Connections and packets of a rule."""
+    (found,) = [each for each in told(cloud, "rules") if each["id"] == uuid(rule)]
+    return found["connections"], found["packets"]
+
+
+def told(cloud: Cloud, *arguments: str) -> Any:
+    return json.loads(daybreak(cloud, *arguments, "--json")[1])
+
+
+def settled(cloud: Cloud, rule: str) -> tuple[int, int]:
+    """The counters of a rule once two looks find nothing more: Open vSwitch tells of packets up to a second late."""
+    while True:
+        before = counters(cloud, rule)
+        time.sleep(2.0)
+        if counters(cloud, rule) == before:
+            return before
+
+
+@pytest.mark.timeout(240)
+def test_rules_are_counted_once_whatever_restarts(cloud: Cloud, hosts: list[Hypervisor]) -> None:
+    h1, h2, _ = hosts
+    cloud.network("blue")
+    cloud.group("server")
+    cloud.rule("web", "server", "ingress", "tcp", ports=(80, 80), ethertype="IPv4")
+    cloud.rule("ssh", "server", "ingress", "tcp", ports=(22, 22), ethertype="IPv4")
+    cloud.rule("ping", "server", "ingress", "icmp", ethertype="IPv4")
+    server = cloud.vm("server", "blue", h1, "10.0.0.1/24", security_groups=[uuid("server")])
+    client = cloud.vm("client", "blue", h2, "10.0.0.2/24")
+    client.wait_until_reaches(server)
+
+    # One connection is counted as one, with all its packets in both directions.
+    with server.listen("tcp", 80):
+        for _ in range(3):
+            assert client.call(server, "tcp", 80)
+    cloud.until("the connections are counted", lambda: counters(cloud, "web")[0] == 3)
+    assert counters(cloud, "web")[1] > 3 * 2
+    assert counters(cloud, "ssh") == (0, 0)
+
+    # A controller that is killed has lost nothing when it is back, and counts nothing twice.
+    cloud.kill()
+    with server.listen("tcp", 80):
+        assert client.call(server, "tcp", 80)
+    cloud.start()
+    cloud.until("what it missed is counted", lambda: counters(cloud, "web")[0] == 4)
+    connections, packets = settled(cloud, "web")
+    assert connections == 4
+    assert packets > 4 * 5
+
+    # A switch that restarts counts from zero; the sums go on.
+    h1.restart_switch()
+    cloud.wait_for_status("ACTIVE", "server")
+    client.wait_until_reaches(server)
+    assert settled(cloud, "web") == (connections, packets)
+    with server.listen("tcp", 80):
+        assert client.call(server, "tcp", 80)
+    cloud.until("it counts again", lambda: counters(cloud, "web")[0] == connections + 1)
+
+    # So does one whose flows somebody deletes.
+    connections, packets = settled(cloud, "web")
+    h1.ovs_ofctl("del-flows", "br-int")
+    client.wait_until_reaches(server)
+    assert settled(cloud, "web") == (connections, packets)
+
+    code, shown = daybreak(cloud, "rules", "server")
+    assert code == 0
+    assert "ingress    IPv4       tcp       80     anybody" in shown
+    code, shown = daybreak(cloud, "rules", "server", "--unused")
+    assert [line.split()[5] for line in shown.splitlines()[1:]] == ["22"]
+    assert "never since 20" in shown
+
+
+def test_why_drop(cloud: Cloud, hosts: list[Hypervisor]) -> None:
+    h1, h2, _ = hosts
+    cloud.network("red")
+    cloud.group("closed")
+    closed = cloud.vm("closed", "red", h1, "10.0.0.1/24", security_groups=[uuid("closed")])
+    other = cloud.vm("other", "red", h2, "10.0.0.2/24")
+    cloud.until("it is looked at", lambda: daybreak(cloud, "why", "drop", "--port", "closed")[0] in (0, 1))
+    assert daybreak(cloud, "why", "drop", "--port", "other")[0] == 0
+
+    assert_unreachable(other, closed)
+    closed.send(udp(FOREIGN_MAC, "10.0.0.1", b"not my MAC"))
+    closed.send(udp(closed.mac, "10.0.0.99", b"not my address"))
+
+    def reasons(port: str) -> dict[str, int]:
+        answer = told(cloud, "why", "drop", "--port", port, "--since", "10m")
+        return {each["reason"]: each["packets"] for each in answer["drops"] if each["own"]}
+
+    wanted = {
+        "no rule lets it in": 4,
+        "it comes from a MAC that is not the port's": 1,
+        "it comes from an address that is not the port's": 1,
+    }
+    cloud.until("all of it is told", lambda: wanted.keys() <= reasons("closed").keys(), DEADLINE)
+    found = reasons("closed")
+    assert found["no rule lets it in"] >= 4
+    assert {reason: found[reason] for reason in [*wanted][1:]} == {reason: wanted[reason] for reason in [*wanted][1:]}
+    assert reasons("other") == {}
+
+    code, shown = daybreak(cloud, "why", "drop", "--port", "closed", "--since", "10m")
+    assert code == 1
+    print(shown)
+    assert f"port closed {uuid('closed')[:8]}  on h1  since" in shown
+    assert "  1 packet  it comes from a MAC that is not the port's\n" in shown
+    assert daybreak(cloud, "why", "drop", "--port", "nobody")[0] == 1
+    assert daybreak(cloud, "why", "drop", "--port", "closed", "--since", "soon")[0] == 2
