@@ -33,15 +33,16 @@ def nova(pair: Cloud) -> Iterator[Nova]:
 @pytest.fixture(scope="module")
 def pair(schema: Schema) -> Iterator[Cloud]:
     """Two servers; h1 has a bridge for physnet1, h2 has none."""
-    with (
-        Lab() as lab,
-        Cloud(lab, schema.database(lab), WATCHED, servers=2, processes=1, programs=(PERIODIC, JOURNAL)) as cloud,
-    ):
-        cloud.host("h1", other_config={"provider_mappings": "physnet1:br-ex"})
-        cloud.host("h2")
-        for host in cloud.hosts.values():
-            host.wait_for_bridge("br-int", timeout=30)
-        yield cloud
+    with Lab() as lab:
+        cloud = Cloud(lab, schema.database(lab), WATCHED, servers=2, processes=1, programs=(PERIODIC, JOURNAL))
+        with (lab.controller_namespace.home / "daybreak.toml").open("a") as configuration:
+            configuration.write("disconnect_grace = 2\n")
+        with cloud:
+            cloud.host("h1", other_config={"provider_mappings": "physnet1:br-ex"})
+            cloud.host("h2")
+            for host in cloud.hosts.values():
+                host.wait_for_bridge("br-int", timeout=30)
+            yield cloud
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from daybreak_lab import Machine
 from daybreak_lab.openstack import ADMIN, SERVICE, Client
 from daybreak_lab.openstack.neutron import PERIODIC
 
-from ..cloud import DEADLINE, Cloud
+from ..cloud import Cloud
 from .nova import Nova
-from .ways import until
+from .ways import DEADLINE, until
 
 pytestmark = pytest.mark.ovs
 
@@ -197,13 +197,15 @@ def test_a_host_goes_and_comes(pair: Cloud, api: Client, port: Any) -> None:
     mine = port("h2")
     pair.boot("vm", mine, pair.hosts["h2"])
     api.wait_for_status("ports", mine["id"], "ACTIVE", DEADLINE)
-    management = pair.hosts["h2"].management
-    management.cut()
+    switch = pair.hosts["h2"].ovs
+    switch.stop_switch(kill=True)
+    switch.stop_database(kill=True)
     until("its row is not alive", lambda: not agents(api)["h2"]["alive"])
     api.wait_for_status("ports", mine["id"], "DOWN", 2 * DEADLINE)
     late = port("h2")
     assert "host h2 is not connected to the controller" in late["binding:vif_details"]["refused"]
-    management.heal()
+    switch.start_database()
+    pair.hosts["h2"].start_switch()
     until("its row is alive", lambda: agents(api)["h2"]["alive"])
     api.wait_for_status("ports", mine["id"], "ACTIVE", DEADLINE)
     api.wait_until("ports", late["id"], lambda now: now["binding:vif_type"] == "ovs", DEADLINE)

@@ -5,7 +5,8 @@ from typing import Any
 
 from daybreak_lab import wait_for
 
-from ..cloud import DEADLINE
+DEADLINE = 60.0
+"""Seconds until something that should happen counts as failed; far more than it ever takes."""
 
 
 def until(what: str, ask: Callable[[], Any], timeout: float = DEADLINE) -> Any:
