@@ -31,12 +31,15 @@ class Daemon:
         env: Mapping[str, str] | None = None,
         ready: Callable[["Daemon"], object] = lambda daemon: True,
     ) -> None:
-        """`env` is added to ours. `ready` says whether it can be used; it's asked again and again after a start."""
+        """`env` is added to ours, at each start as it is then.
+
+        `ready` says whether the program can be used; it's asked again and again after a start.
+        """
         self.namespace = namespace
         self.name = name
         self.argv = argv
         self.log_file = namespace.home / f"{name}.log"
-        self._env = {**os.environ, **(env or {})}
+        self.env = dict(env or {})
         self._ready = ready
         self._process: subprocess.Popen[Any] | None = None
         self._since = 0
@@ -49,7 +52,12 @@ class Daemon:
         with self.log_file.open("ab") as log:
             self._since = log.tell()
             self._process = self.namespace.popen(
-                *self.argv, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                *self.argv,
+                env={**os.environ, **self.env},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         if wait:
             self.wait_until_ready()
