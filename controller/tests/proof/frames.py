@@ -73,8 +73,8 @@ Turn = tuple[bool, bytes]
 """Whether the other side sends it, and the frame."""
 
 
-def tcp(macs: tuple[bytes, bytes], ips: tuple[bytes, bytes], ports: tuple[int, int]) -> list[Turn]:
-    """A TCP connection from its first packet to its last, with right sequence numbers."""
+def tcp(macs: tuple[bytes, bytes], ips: tuple[bytes, bytes], ports: tuple[int, int], mark: bytes = b"") -> list[Turn]:
+    """A TCP connection from its first packet to its last, with right sequence numbers. `mark` is behind each packet."""
     here, there = 1000, 9000
     turns = [
         (0, SYN),
@@ -93,19 +93,22 @@ def tcp(macs: tuple[bytes, bytes], ips: tuple[bytes, bytes], ports: tuple[int, i
         pair = ports[::-1] if back else ports
         segment = Tcp(*pair, numbers[0], numbers[1] if flags & ACK else 0, flags, payload=data)
         path = ips[::-1] if back else ips
-        made.append((bool(back), frame(macs[::-1] if back else macs, path, IpProtocol.TCP, segment.encode(*path))))
+        whole = frame(macs[::-1] if back else macs, path, IpProtocol.TCP, segment.encode(*path)) + mark
+        made.append((bool(back), whole))
         step = len(data) + bool(flags & (SYN | FIN))
         here, there = (here, there + step) if back else (here + step, there)
     return made
 
 
-def exchange(macs: tuple[bytes, bytes], ips: tuple[bytes, bytes], protocol: int, ports: tuple[int, int]) -> list[Turn]:
+def exchange(
+    macs: tuple[bytes, bytes], ips: tuple[bytes, bytes], protocol: int, ports: tuple[int, int], mark: bytes = b""
+) -> list[Turn]:
     """A question, its answer, an error about the question, and another question. Of ICMP, `ports` are a type of query
-    and the identifier."""
+    and the identifier. `mark` is behind each packet."""
     back = (ECHO_REPLIES.get(ports[0], ports[0]), ports[1]) if protocol in TYPES else ports[::-1]
-    question = frame(macs, ips, protocol, transport(ips, protocol, ports, b"data"))
-    answer = frame(macs[::-1], ips[::-1], protocol, transport(ips[::-1], protocol, back, b"data"))
-    return [(False, question), (True, answer), (True, about(question)), (False, question)]
+    question = frame(macs, ips, protocol, transport(ips, protocol, ports, b"data")) + mark
+    answer = frame(macs[::-1], ips[::-1], protocol, transport(ips[::-1], protocol, back, b"data")) + mark
+    return [(False, question), (True, answer), (True, about(question) + mark), (False, question)]
 
 
 ECHO_REPLIES = {8: 0, 128: 129}

@@ -72,7 +72,8 @@ def others(draw: st.DrawFn) -> bytes:
     family, turned = draw(st.sampled_from([4, 4, 6])), draw(st.booleans())
     ends = ENDS[family][::-1] if turned else ENDS[family]
     protocol = draw(st.sampled_from([17, 132, 58 if family == 6 else 1, 47]))
-    ports = (443, 999) if turned else (999, 443)
+    there = draw(st.sampled_from([443, 444]))
+    ports = (there, 999) if turned else (999, there)
     if protocol in (1, 58):
         kinds = [(8, 0), (13, 14), (9, 9)] if family == 4 else [(128, 129), (135, 136)]
         ports = (draw(st.sampled_from(kinds))[turned], 7)

@@ -2,8 +2,8 @@
 
 As Open vSwitch's userspace datapath does it, without its clock: connections neither expire nor close, and sequence
 numbers and checksums are taken to be right. NAT is not interpreted, and neither are fragments: whether one passes
-depends on the others of its datagram. What Linux's datapath says differs in one thing: neighbour discovery is invalid
-here, and untracked there.
+depends on the others of its datagram. What Linux's datapath says differs in two things: neighbour discovery is invalid
+here, and untracked there; and the ports of SCTP are not known here, so that two hosts have one such connection.
 
 Sources: ovs-fields(7), section "Connection Tracking"; ovs-actions(7), ct; measured on Open vSwitch 3.1.
 """
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from daybreak.wire.openflow import fields as f
-from daybreak.wire.openflow.headers import SCTP, Fields, Headers, read
+from daybreak.wire.openflow.headers import Fields, Headers, read
 from daybreak.wire.packet import EtherType, IpProtocol
 
 NEW, ESTABLISHED, RELATED, REPLY, INVALID, TRACKED = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
@@ -95,7 +95,7 @@ class Tracked(NamedTuple):
         is_ipv4 = first.family == EtherType.IPV4
         source, destination = (f.CT_NW_SRC, f.CT_NW_DST) if is_ipv4 else (f.CT_IPV6_SRC, f.CT_IPV6_DST)
         set_ |= {source: first.source, destination: first.destination, f.CT_NW_PROTO: first.protocol}
-        if first.protocol in (IpProtocol.TCP, IpProtocol.UDP, SCTP):
+        if first.protocol in (IpProtocol.TCP, IpProtocol.UDP):
             set_ |= {f.CT_TP_SRC: first.source_port, f.CT_TP_DST: first.destination_port}
         elif _queries(first.family, first.protocol):
             set_[f.CT_TP_SRC] = first.destination_port
@@ -140,7 +140,7 @@ def tuple_of(headers: Headers, frame: bytes) -> Tuple | None:
             return None
         identifier = int.from_bytes(frame[at + 4 : at + 6], "big")
         return Tuple(family, protocol, source, destination, identifier, frame[at])
-    if protocol in (IpProtocol.TCP, IpProtocol.UDP, SCTP):
+    if protocol in (IpProtocol.TCP, IpProtocol.UDP):
         at = headers.transport
         if not at:
             return None
