@@ -38,6 +38,7 @@ def objects(context: Any, model: Any, ids: Sequence[str], where: Clause = everyt
             body = dict(row)
             body["tags"] = [each["tag"] for each in tags[body.pop("standard_attr_id")]]
             body["tenant_id"] = body["project_id"] = body.get("project_id") or ""
+            body["updated_at"] = body["updated_at"] or body["created_at"]
             for moment in ("created_at", "updated_at"):
                 body[moment] = body[moment] and timeutils.normalize_time(body[moment]).strftime("%Y-%m-%dT%H:%M:%SZ")
             found[body["id"]] = body

@@ -251,7 +251,8 @@ class Ground:
             return {row.name: row.state for row in connection.execute(sa.select(Member.__table__))}
 
     def drained(self) -> bool:
-        return not self.rows()
+        with self.engine.connect() as connection:
+            return connection.execute(sa.select(J.c.seq).limit(1)).first() is None
 
     def digests(self) -> dict[str, tuple[int, str]]:
         """What the controller should say of what Neutron has."""
