@@ -33,9 +33,20 @@ allow_plaintext = ["127.0.0.0/8", "198.18.0.0/15"]
 
 DRIVEN = Settings(
     mechanism_drivers=("daybreak",),
-    service_plugins=("daybreak-router", "qos", "segments"),
+    service_plugins=(
+        "daybreak-router",
+        "port_forwarding",
+        "ndp_proxy",
+        "conntrack_helper",
+        "qos",
+        "trunk",
+        "log",
+        "metering",
+        "segments",
+    ),
     extension_drivers=("port_security", "qos", "dns"),
     sections={
+        "DEFAULT": {"dns_domain": "cloud.example."},  # with Neutron's own default it keeps no names of ports
         "daybreak": {"url": f"http://127.0.0.1:{NORTHBOUND}", "username": "admin", "password": "admin"},
     },
 )

@@ -227,9 +227,26 @@ def floating_ip_of(column: str) -> Owners:
     return found
 
 
+def forwarded_floating_ip(session: Any, row: Any) -> Iterable[str]:
+    """The floating IP of a forwarding, which counts up its revision; the first one brings it to a router.
+
+    Neutron writes that by a statement of its own, so that the session still has the router from before.
+    """
+    table = FloatingIP.__table__
+    after = session.scalar(sa.select(table.c.router_id).where(table.c.id == row.floatingip_id))
+    before = row.floating_ip.router_id if row.floating_ip is not None else None
+    return [row.floatingip_id] if concerned(session, {before, after}) else ()
+
+
 def forwarding_itself(session: Any, row: Any) -> Iterable[str]:
-    """A port forwarding whose floating IP is Daybreak's, or gone."""
-    return [row.id] if row.floating_ip is None or concerned(session, [row.floating_ip.router_id]) else ()
+    """A port forwarding whose floating IP is of a router of Daybreak's.
+
+    The last forwarding that goes takes the floating IP off its router, so that nothing tells any more whose it was.
+    """
+    table = FloatingIP.__table__
+    router = session.scalar(sa.select(table.c.router_id).where(table.c.id == row.floatingip_id))
+    told = row in session.deleted if router is None else noted(session, [router])
+    return [row.id] if told else ()
 
 
 def proxy_itself(session: Any, row: Any) -> Iterable[str]:
@@ -282,7 +299,7 @@ KINDS = (
             FloatingIP: floating_ip_itself,
             QosFIPPolicyBinding: floating_ip_of("fip_id"),
             FloatingIPDNS: floating_ip_of("floatingip_id"),
-            PortForwarding: floating_ip_of("floatingip_id"),
+            PortForwarding: forwarded_floating_ip,
         },
     ),
     Kind(
