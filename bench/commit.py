@@ -3,7 +3,8 @@
 Three questions, each answered within one run because disks differ by a hundred times:
 
 1. Where should commits run? The latency of one small write while another client synchronises many objects, for each
-   place: on the event loop, in a thread, on the loop with only COMMIT in a thread, in a process of its own. Once with
+   place: on the event loop, in a thread, on the loop with only COMMIT in a thread, in a process of its own; and as the
+   store does it, which is COMMIT in a thread unless a single small write waits for a quick disk. Once with
    an event loop that does nothing else, and once with one that also computes, as it does when flows follow from what
    was written: a thread then has to win back the interpreter's lock after each row. The last columns say how late the
    loop was, for the sessions with the switches share it.
@@ -40,6 +41,8 @@ IN_FLIGHT = 4
 """Its transactions that are under way at once."""
 WORK, REST = 0.001, 0.0005
 """Seconds that a loop that also computes does so, and then does not."""
+BEFORE = 5000
+"""Objects that a store holds before durable writes are counted: more than its log takes up to a checkpoint."""
 PAUSE = 0.002
 """Seconds between one small write's answer and the next small write."""
 
@@ -66,6 +69,12 @@ class InAThread(SqliteStore):
     def _all(self, batch: Batch) -> None:
         insert(self._disk.db, batch)
         self._disk.db.execute("COMMIT")
+
+
+class CommitInAThread(SqliteStore):
+    async def _persist(self, batch: Batch) -> None:
+        insert(self._disk.db, batch)
+        await self._in_thread(self._disk.db.execute, "COMMIT")
 
 
 class InAProcess(SqliteStore):
@@ -122,7 +131,8 @@ class Child:
 PLACES: dict[str, type[SqliteStore]] = {
     "on the loop": OnTheLoop,
     "in a thread": InAThread,
-    "COMMIT in a thread": SqliteStore,
+    "COMMIT in a thread": CommitInAThread,
+    "as the store does": SqliteStore,
     "in a process": InAProcess,
 }
 
@@ -265,8 +275,9 @@ def show(title: str, samples: Mapping[str, Samples], limit: float) -> None:
 
 
 async def durable_writes(directory: Path, objects: Sequence[Port], writers: int) -> float:
-    """Commits per second of one port each."""
+    """Commits per second of one port each, when SQLite's log has its size, as it has it after the first checkpoint."""
     async with scratch(SqliteStore, directory) as store:
+        await synchronise(store, ports(BEFORE, 3))
         queue = iter(objects)
 
         async def writer() -> None:

@@ -27,6 +27,13 @@ LOG = 50_000
 TAIL = 10_000
 """Changes that are also kept in memory for those who watch, about."""
 
+QUICK = 0.001
+"""Seconds that a COMMIT may have taken for the next small one to be done on the loop: the way to a thread and back
+costs as much as a good disk does. Slower disks, and groups, are waited for in the thread."""
+
+SMALL = 10
+"""Rows of a batch that may be committed on the loop."""
+
 A = TypeVarTuple("A")
 T = TypeVar("T")
 
@@ -49,6 +56,7 @@ class SqliteStore:
         self._writer: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._applied = 0
+        self._took = QUICK
         self._closed = False
 
     @classmethod
@@ -161,15 +169,22 @@ class SqliteStore:
         """Make a batch durable, or raise `StoreError` and leave the database as it was.
 
         Rows go into SQLite's cache here on the loop, for a thread that inserts them would ask for the interpreter's
-        lock again after each row; what waits for the disk is done in the thread (bench/commit.py compares the places).
+        lock again after each row; what may wait long for the disk is done in the thread (bench/commit.py compares the
+        places).
         """
+        db, loop = self._disk.db, asyncio.get_running_loop()
         with naming(self._disk.path):
             try:
-                insert(self._disk.db, batch)
-                await self._in_thread(self._disk.db.execute, "COMMIT")
+                insert(db, batch)
+                began = loop.time()
+                if self._took < QUICK and not self._queue and len(batch.puts) + len(batch.deletes) <= SMALL:
+                    db.execute("COMMIT")
+                else:
+                    await self._in_thread(db.execute, "COMMIT")
+                self._took = loop.time() - began
             except sqlite3.Error:
-                if self._disk.db.in_transaction:
-                    self._disk.db.execute("ROLLBACK")
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
                 raise
 
     async def _older(self, after: int) -> Sequence[Committed]:
