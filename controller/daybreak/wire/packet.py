@@ -92,20 +92,28 @@ class Ethernet(Struct, frozen=True):
 
     def encode(self) -> bytes:
         """Return the frame, not padded to the 60 bytes of a wire."""
-        tags = b"".join(struct.pack(">HH", tag.type, tag.priority << 13 | tag.vid) for tag in self.vlans)
-        return self.destination + self.source + tags + struct.pack(">H", self.type) + self.payload
+        tags, kind = b"", self.type
+        for tag in reversed(self.vlans):
+            tags, kind = _TAG.pack(tag.priority << 13 | tag.vid, kind) + tags, tag.type
+        return _ETHERNET.pack(self.destination, self.source, kind) + tags + self.payload
 
     @classmethod
     @_reader
     def decode(cls, data: bytes) -> Self:
         """Read a frame; padding stays in the payload."""
-        destination, source, kind = struct.unpack_from(">6s6sH", data)
-        at, vlans = 14, []
-        while kind in (EtherType.VLAN, EtherType.SERVICE_VLAN):
-            tag, inner = struct.unpack_from(">HH", data, at)
-            vlans.append(Vlan(tag & 0xFFF, tag >> 13, kind))
-            at, kind = at + 4, inner
-        return cls(destination, source, kind, data[at:], tuple(vlans))
+        destination, source, kind = _ETHERNET.unpack_from(data)
+        at = _ETHERNET.size
+        vlans: tuple[Vlan, ...] = ()
+        while kind in _TAGS:
+            tag, inner = _TAG.unpack_from(data, at)
+            vlans = (*vlans, Vlan(tag & 0xFFF, tag >> 13, kind))
+            at, kind = at + _TAG.size, inner
+        return cls(destination, source, kind, data[at:], vlans)
+
+
+_ETHERNET: Final = struct.Struct(">6s6sH")
+_TAG: Final = struct.Struct(">HH")
+_TAGS: Final = frozenset({EtherType.VLAN, EtherType.SERVICE_VLAN})
 
 
 class ArpOperation(IntEnum):
@@ -126,21 +134,21 @@ class Arp(Struct, frozen=True):
 
     def encode(self) -> bytes:
         """Return the 28 bytes."""
-        return _ARP.pack(
-            1, EtherType.IPV4, 6, 4, self.operation, self.sender_mac, self.sender_ip, self.target_mac, self.target_ip
-        )
+        return _ARP.pack(_FOR_IPV4, self.operation, self.sender_mac, self.sender_ip, self.target_mac, self.target_ip)
 
     @classmethod
     @_reader
     def decode(cls, data: bytes) -> Self:
         """Read an ARP packet; ValueError if it isn't for IPv4 on Ethernet."""
-        hardware, protocol, mac_length, ip_length, *rest = _ARP.unpack_from(data)
-        if (hardware, protocol, mac_length, ip_length) != (1, EtherType.IPV4, 6, 4):
-            raise ValueError(f"ARP for hardware {hardware}, protocol {protocol:#06x}")
-        return cls(*rest)
+        kind, operation, sender_mac, sender_ip, target_mac, target_ip = _ARP.unpack_from(data)
+        if kind != _FOR_IPV4:
+            raise ValueError(f"ARP for other than IPv4 on Ethernet: {kind.hex()}")
+        return cls(operation, sender_mac, sender_ip, target_mac, target_ip)
 
 
-_ARP: Final = struct.Struct(">HHBBH6s4s6s4s")
+_ARP: Final = struct.Struct(">6sH6s4s6s4s")
+_FOR_IPV4: Final = struct.pack(">HHBB", 1, EtherType.IPV4, 6, 4)
+"""Ethernet, IPv4, and the lengths of their addresses."""
 
 
 def who_has(ip: bytes, sender_mac: bytes, sender_ip: bytes) -> Ethernet:

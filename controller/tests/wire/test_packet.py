@@ -179,7 +179,7 @@ def test_an_echo_is_not_a_solicitation() -> None:
     [
         (lambda: Ethernet.decode(bytes(13)), "requires a buffer"),
         (lambda: Ethernet.decode(bytes(12) + b"\x81\x00\x00"), "requires a buffer"),
-        (lambda: Arp.decode(bytes(28)), "ARP for hardware 0"),
+        (lambda: Arp.decode(bytes(28)), "ARP for other than IPv4"),
         (lambda: Ipv4.decode(b"\x65" + bytes(19)), "begins with 0x65"),
         (lambda: Ipv4.decode(b"\x46" + bytes(19)), "begins with 0x46"),
         (lambda: Ipv4.decode(Ipv4(A4, B4, 17, b"12").encode()[:-1]), "a length of 22"),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
-from typing import Any, Final, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, TypeVarTuple, Unpack, cast
 
 import structlog
 
@@ -55,6 +55,8 @@ from daybreak.wire.openflow.messages_packet import PortDescription
 
 Octets = bytes | bytearray
 
+A = TypeVarTuple("A")
+
 log = structlog.get_logger(__name__)
 
 ECHO_SECONDS: Final = 5.0
@@ -83,8 +85,10 @@ _REPLIES: Final = frozenset(
         Type.BARRIER_REPLY,
         Type.ROLE_REPLY,
         Type.GET_ASYNC_REPLY,
+        Type.MULTIPART_REPLY,
     }
 )
+_KEPT: Final = frozenset({Type.ECHO_REQUEST, Type.ECHO_REPLY, Type.ERROR})
 
 
 class Lost(ConnectionError):
@@ -272,7 +276,7 @@ class Switch(asyncio.Protocol):
             self._door.leave(self)
         if self._is_connected:
             self._is_connected = False
-            self._tell(lambda: self._owner.lost(self, reason))
+            self._tell(self._owner.lost, self, reason)
 
     # What the owner uses.
 
@@ -466,23 +470,33 @@ class Switch(asyncio.Protocol):
         self._timer = self._clock.call_later(self._echo_seconds, self._check_silence)
         if self._door:
             self._door.leave(self)
-        self._tell(lambda: self._owner.connected(self))
+        self._tell(self._owner.connected, self)
 
     def _dispatch(self, message: bytes) -> None:
         kind, xid = message[1], xid_of(message)
         waiting = self._waiting.get(xid)
-        if kind == Type.MULTIPART_REPLY and waiting:
+        if waiting and kind in _REPLIES:
+            self._answered(waiting, kind, message)
+        elif kind in _KEPT:
+            self._keep(kind, message, xid)
+        else:
+            value = decode(message)
+            if not isinstance(value, BundleControl):  # that a bundle was opened or discarded: nobody waits for it
+                self._tell(self._owner.message, self, value)
+
+    def _answered(self, waiting: _Waiting, kind: int, message: bytes) -> None:
+        """What somebody asked for has come, or a part of it."""
+        if kind == Type.MULTIPART_REPLY:
             self._gather(message, waiting)
-        elif kind in _REPLIES and waiting:
+        else:
             _resolve(waiting, message)
-        elif kind == Type.ECHO_REQUEST:
+
+    def _keep(self, kind: int, message: bytes, xid: int) -> None:
+        """What keeps up the connection, and what the switch refuses."""
+        if kind == Type.ECHO_REQUEST:
             self.send(EchoReply(message[HEADER.size :]).encode(xid))
         elif kind == Type.ERROR:
             self._refuse(message, xid)
-        elif kind != Type.ECHO_REPLY:
-            value = decode(message)
-            if not isinstance(value, BundleControl):  # that a bundle was opened or discarded: nobody waits for it
-                self._tell(lambda: self._owner.message(self, value))
 
     def _gather(self, message: bytes, waiting: _Waiting) -> None:
         if len(message) < _HEADER_AND_PART:
@@ -505,7 +519,7 @@ class Switch(asyncio.Protocol):
                 place = xid - batch.xids.start
                 batch.refusals.append(Refusal(error, batch.messages[place], place))
                 return
-        self._tell(lambda: self._owner.message(self, error))
+        self._tell(self._owner.message, self, error)
 
     # Time, and the end.
 
@@ -547,10 +561,10 @@ class Switch(asyncio.Protocol):
         else:
             self._transport.close()
 
-    def _tell(self, call: Callable[[], None]) -> None:
+    def _tell(self, call: Callable[[Unpack[A]], None], *arguments: *A) -> None:
         """Call the owner; its mistakes are logged and don't cost the connection."""
         try:
-            call()
+            call(*arguments)
         except Exception:
             log.exception("openflow owner failed", peer=self.peer, dpid=f"{self.dpid:016x}")
 

@@ -21,6 +21,7 @@ _MATCH: Final = struct.Struct(">HH")
 _OXM: Final = struct.Struct(">HBB")
 
 _IN_PORT: Final = 0x8000 << 7 | 0
+_IN_PORT_OXM: Final = _OXM.pack(0x8000, 0, 4)
 _METADATA: Final = 0x8000 << 7 | 2
 _TUNNEL_ID: Final = 0x8000 << 7 | 38
 _REGISTER: Final = 0x0001 << 7  # NXM_NX_REG0; the field's number is the register's
@@ -75,6 +76,8 @@ class PacketIn(Struct, frozen=True):
     @property
     def in_port(self) -> int:
         """The OpenFlow port that the packet came in at; 0 if the switch didn't say."""
+        if self.match.startswith(_IN_PORT_OXM, _MATCH.size):  # where Open vSwitch has it
+            return int.from_bytes(self.match[_MATCH.size + 4 : _MATCH.size + 8])
         return int.from_bytes(oxm_values(self.match).get(_IN_PORT, b""))
 
     @property
