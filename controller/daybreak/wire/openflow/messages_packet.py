@@ -37,7 +37,7 @@ def padded_match(fields: bytes) -> bytes:
 def match_end(data: bytes, at: int) -> int:
     """Return where the padded match that begins at `at` ends; ValueError if it isn't OXM or doesn't fit."""
     kind, length = _MATCH.unpack_from(data, at)
-    end: int = at + length + padding(length)
+    end: int = at + length + -length % 8
     if kind != 1 or length < _MATCH.size or end > len(data):
         raise ValueError(f"match of type {kind} and {length} bytes at {at} of {len(data)}")
     return end
@@ -76,9 +76,10 @@ class PacketIn(Struct, frozen=True):
     @property
     def in_port(self) -> int:
         """The OpenFlow port that the packet came in at; 0 if the switch didn't say."""
-        if self.match.startswith(_IN_PORT_OXM, _MATCH.size):  # where Open vSwitch has it
-            return int.from_bytes(self.match[_MATCH.size + 4 : _MATCH.size + 8])
-        return int.from_bytes(oxm_values(self.match).get(_IN_PORT, b""))
+        match = self.match
+        if match[4:8] == _IN_PORT_OXM:  # where Open vSwitch has it
+            return int.from_bytes(match[8:12])
+        return int.from_bytes(oxm_values(match).get(_IN_PORT, b""))
 
     @property
     def metadata(self) -> int:
