@@ -116,6 +116,21 @@ def free_ports(number: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
+def serving(directory: Path, ovsdb: int, openflow: int, http: int) -> list[str]:
+    """The command line of a controller that has nothing in common with others on this machine."""
+    (websocket,) = free_ports(1)
+    (directory / "daybreak.toml").write_text(f"websocket_port = {websocket}\n")
+    return [
+        str(Path(sys.executable).with_name("daybreak")),
+        "serve",
+        f"--config={directory / 'daybreak.toml'}",
+        f"--ovsdb=ptcp:{ovsdb}:127.0.0.1",
+        f"--openflow=ptcp:{openflow}:127.0.0.1",
+        f"--northbound=127.0.0.1:{http}",
+        f"--data={directory / 'data'}",
+    ]
+
+
 async def fill(directory: Path, switches: int, ports: int) -> None:
     """The store, as clouds and hosts would have written it."""
     store = SqliteStore.open(directory, KINDS, pools(pipeline(), (1 << 20, (1 << 24) - 1)))
@@ -168,15 +183,12 @@ def line(what: str, value: str, target: str, reached: bool) -> None:
 def measure(directory: Path, switches: int, ports: int, idle: float) -> None:
     asyncio.run(fill(directory / "data", switches, ports))
     ovsdb, openflow, http = free_ports(3)
-    daybreak = str(Path(sys.executable).with_name("daybreak"))
-    options = ["--ovsdb", f"ptcp:{ovsdb}:127.0.0.1", "--openflow", f"ptcp:{openflow}:127.0.0.1"]
-    options += ["--northbound", f"127.0.0.1:{http}", "--data", str(directory / "data")]
     log = Log(directory / "log")
     role = [sys.executable, __file__, "--switches", str(switches), "--ports", str(ports)]
     with ExitStack() as stack:
         fakes = stack.enter_context(running(*role, "--play", f"{ovsdb}:{openflow}"))
         assert fakes.stdin and fakes.stdout
-        controller = stack.enter_context(running(daybreak, "serve", *options, log=log.path))
+        controller = stack.enter_context(running(*serving(directory, ovsdb, openflow, http), log=log.path))
         process = Process(controller.pid)
         log.wait("event=ready", 1)
         assert fakes.stdout.readline() == "made\n"

@@ -8,25 +8,21 @@ read, computed and listening.
 
 import asyncio
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import click
-from fleet import Log, Process, fill, free_ports, line, running
+from fleet import Log, Process, fill, free_ports, line, running, serving
 
 HOSTS = 200
 
 
 def start(directory: Path) -> tuple[float, int]:
     """Seconds until it's ready, and bytes of memory then."""
-    ovsdb, openflow, http = free_ports(3)
-    daybreak = str(Path(sys.executable).with_name("daybreak"))
-    options = ["--ovsdb", f"ptcp:{ovsdb}:127.0.0.1", "--openflow", f"ptcp:{openflow}:127.0.0.1"]
-    options += ["--northbound", f"127.0.0.1:{http}", "--data", str(directory / "data")]
+    command = serving(directory, *free_ports(3))
     began = time.monotonic()
-    with running(daybreak, "serve", *options, log=directory / "log") as process:
+    with running(*command, log=directory / "log") as process:
         ready = Log(directory / "log").wait("event=ready", 1)
         return ready - began, Process(process.pid).memory
 
