@@ -64,6 +64,7 @@ def serve(
             if sys.stderr.isatty()
             else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
+        cache_logger_on_first_use=True,
     )
     flags = {
         "data": None if data is None else str(data),

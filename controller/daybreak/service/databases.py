@@ -37,25 +37,25 @@ class Databases:
         self._openflow = openflow
         self._targets = targets
         self._sessions: dict[str, Session] = {}
+        self._names: dict[Session, str] = {}
         self._table_names = {number: table.name for table, number in compute.engine.pipeline.numbers.items()}
         self._closing: set[asyncio.Task[None]] = set()
 
     def session(self, host: str, session: Session) -> None:
         """A host's OVSDB was heard."""
         if self._sessions.get(host) is not session:
-            for renamed in [name for name, other in self._sessions.items() if other is session]:
-                self._drop(renamed)
-            self._drop(host)
-            self._sessions[host] = session
+            for name in (self._names.get(session), host):
+                self._drop(name)
+            self._sessions[host], self._names[session] = session, host
             self.appliers[host] = Applier(session, self._wants(host, session))
         else:
             self.appliers[host].want(self._wants(host, session))
 
-    def _drop(self, host: str) -> None:
+    def _drop(self, host: str | None) -> None:
         """Another session speaks for the host now, or the session for another host."""
-        self._sessions.pop(host, None)
-        former = self.appliers.pop(host, None)
-        if former is not None:
+        if host in self._sessions:
+            del self._names[self._sessions.pop(host)]
+            former = self.appliers.pop(host)
             task = asyncio.get_running_loop().create_task(former.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)

@@ -29,6 +29,7 @@ class Hosts:
 
     def __init__(self, store: Store, *, grace: float, connected: Callable[[str], bool]) -> None:
         self.sessions: dict[str, Session] = {}
+        self._names: dict[Session, str] = {}
         self.presence_listeners: list[Callable[[str], None]] = []
         self.session_listeners: list[Callable[[str, Session], None]] = []
         self.findings: dict[str, str] = {}
@@ -105,17 +106,26 @@ class Hosts:
                 return
             rival.close("the host connected again")
         self.findings.pop(host.id, None)
+        self._leave(session)
         self.sessions[host.id] = session
+        self._names[session] = host.id
         self._learned[session] = (host, dict(interfaces))
         self._wake.set()
 
     def lost(self, session: Session, reason: str) -> None:
         """A connection broke: what it said still holds."""
-        for host, standing in list(self.sessions.items()):
-            if standing is session:
-                del self.sessions[host]
-                log.info("host's OVSDB lost", host=host, reason=reason)
-                self.missing(host)
+        host = self._leave(session)
+        if host is not None:
+            log.info("host's OVSDB lost", host=host, peer=session.remote_address, reason=reason)
+            self.missing(host)
+
+    def _leave(self, session: Session) -> str | None:
+        """The session speaks for no host now; says for which it did, unless another one does already."""
+        host = self._names.pop(session, None)
+        if host is None or self.sessions.get(host) is not session:
+            return None
+        del self.sessions[host]
+        return host
 
     async def run(self) -> None:
         """Write what was learned: of hosts that had news since the last write, some in one transaction."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import structlog
 
@@ -19,7 +20,7 @@ from daybreak.model import Host
 from daybreak.service.compute import Compute
 from daybreak.southbound.openflow.apply import Applier
 from daybreak.southbound.openflow.session import Switch
-from daybreak.southbound.turns import Turns
+from daybreak.southbound.turns import Rounds, Turns
 from daybreak.store.contract import Committed
 from daybreak.wire.openflow.messages import Message
 from daybreak.wire.openflow.messages_monitor import FlowUpdate, FlowUpdates
@@ -89,6 +90,7 @@ class Switches:
         self._subscribers: dict[str, set[str]] = defaultdict(set)
         self._tasks: dict[Switch, asyncio.Task[None]] = {}
         self._turns = Turns(AT_A_TIME, TURN_SECONDS)
+        self._rounds = Rounds()
 
     # -- what a host should have --------------------------------------------------------------------------------------
 
@@ -140,9 +142,14 @@ class Switches:
             del self.unknown[switch.dpid]
         host = self._hosts.get(switch.dpid)
         applier = self._applier_of(switch)
-        log.info("switch lost", host=host, dpid=f"{switch.dpid:016x}", reason=reason)
         if host is not None and applier is not None:
             del self.appliers[host]
+        self._rounds.call(partial(self._tell_lost, switch, host, reason))
+
+    def _tell_lost(self, switch: Switch, host: str | None, reason: str) -> None:
+        """Say so when it is its turn, for all switches may be lost at the same time; and unless it is back by then."""
+        log.info("switch lost", host=host, dpid=f"{switch.dpid:016x}", reason=reason)
+        if host is not None and host not in self.appliers:
             for listener in self.lost_listeners:
                 listener(host)
 

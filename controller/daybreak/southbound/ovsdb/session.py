@@ -3,6 +3,7 @@
 import asyncio
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from ssl import SSLContext
 from typing import Any, Final, Protocol, cast
@@ -201,8 +202,7 @@ class Session(asyncio.Protocol):
             if not answer.done():
                 answer.set_exception(ConnectionResetError(self._reason))
         if self._is_known:
-            log.info("OVSDB connection lost", peer=self.remote_address, reason=self._reason)
-            self._owner.lost(self, self._reason)
+            self._rounds.call(partial(self._owner.lost, self, self._reason))
         self._notify()
 
     # messages
