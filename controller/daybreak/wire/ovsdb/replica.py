@@ -8,7 +8,7 @@ import msgspec
 
 from daybreak.wire.ovsdb.columns import columns_of
 from daybreak.wire.ovsdb.framing import ProtocolError
-from daybreak.wire.ovsdb.values import UUID
+from daybreak.wire.ovsdb.values import UUID, identity
 from daybreak.wire.ovsdb.vswitch import TABLES, Row
 
 AnyRow = TypeVar("AnyRow", bound=Row)
@@ -66,7 +66,7 @@ class Replica:
             if table not in self._kinds or not isinstance(rows, dict):
                 raise ProtocolError(f"not the updates of a table that is monitored: {reprlib.repr(table)}")
             for uuid, update in rows.items():
-                yield table, UUID(uuid), update
+                yield table, identity(uuid), update
 
     def _put(self, table: str, uuid: UUID, row: dict[str, Any]) -> None:
         kind = self._kinds[table]

@@ -4,6 +4,7 @@ A column's value is an atom, None (an optional column without a value), a tuple 
 """
 
 import reprlib
+from functools import lru_cache
 from typing import Any
 
 from daybreak.wire.ovsdb.framing import ProtocolError
@@ -23,6 +24,28 @@ class NamedUUID(str):
 
 Atom = str | int | float | bool | UUID | NamedUUID
 Value = Atom | None | tuple[Atom, ...] | dict[Any, Any]
+
+
+SHARED = 1 << 12
+"""Texts and UUIDs of which equal ones are the same object. A database says each name twice and more, and a thousand
+databases the same keys: what comes in one message finds itself again here."""
+
+SHARED_LENGTH = 64
+"""Characters of the longest of them."""
+
+
+def shared(text: str) -> str:
+    """The text, the same object as before if it came lately."""
+    return _text(text) if len(text) <= SHARED_LENGTH else text
+
+
+def identity(text: str) -> UUID:
+    """The UUID of that text, the same object as before if it came lately."""
+    return _uuid(text) if len(text) <= SHARED_LENGTH else UUID(text)
+
+
+_text = lru_cache(SHARED)(str)
+_uuid = lru_cache(SHARED)(UUID)
 
 
 def encode_atom(atom: Atom) -> Any:
@@ -50,12 +73,14 @@ def encode(value: Value) -> Any:
 def decode_atom(notation: Any) -> Atom:
     """The atom that a notation stands for. Raises ProtocolError."""
     match notation:
-        case str() | float():
+        case str():
+            return shared(notation)
+        case float():
             return notation
         case int() if -(2**63) <= notation < 2**63:
             return notation
         case ["uuid", str(text)]:
-            return UUID(text)
+            return identity(text)
         case ["named-uuid", str(text)]:
             return NamedUUID(text)
     raise ProtocolError(f"not an OVSDB atom: {reprlib.repr(notation)}")

@@ -4,11 +4,16 @@ All of them exist in Open vSwitch 2.13 and later. A column that isn't in an upda
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
 from daybreak.wire.ovsdb.values import UUID, NamedUUID
+
+EMPTY: Any = msgspec.field(default_factory=lambda: _NOTHING)
+"""A map without entries: one for all rows, which are never changed."""
+
+_NOTHING: Final[dict[Any, Any]] = {}
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -25,10 +30,10 @@ class OpenVSwitch(Row, frozen=True, kw_only=True, gc=False):
     table: ClassVar[str] = "Open_vSwitch"
 
     bridges: tuple[UUID, ...] = ()
-    datapaths: dict[str, UUID] = {}
-    external_ids: dict[str, str] = {}
+    datapaths: dict[str, UUID] = EMPTY
+    external_ids: dict[str, str] = EMPTY
     iface_types: tuple[str, ...] = ()
-    other_config: dict[str, str] = {}
+    other_config: dict[str, str] = EMPTY
     ovs_version: str | None = None
 
 
@@ -39,10 +44,10 @@ class Bridge(Row, frozen=True, kw_only=True, gc=False):
     controller: tuple[UUID, ...] = ()
     datapath_id: str | None = None
     datapath_type: str = ""
-    external_ids: dict[str, str] = {}
+    external_ids: dict[str, str] = EMPTY
     fail_mode: str | None = None
-    flow_tables: dict[int, UUID] = {}
-    other_config: dict[str, str] = {}
+    flow_tables: dict[int, UUID] = EMPTY
+    other_config: dict[str, str] = EMPTY
     ports: tuple[UUID, ...] = ()
     protocols: tuple[str, ...] = ()
 
@@ -51,7 +56,7 @@ class Port(Row, frozen=True, kw_only=True, gc=False):
     table: ClassVar[str] = "Port"
 
     name: str = ""
-    external_ids: dict[str, str] = {}
+    external_ids: dict[str, str] = EMPTY
     interfaces: tuple[UUID, ...] = ()
 
 
@@ -61,12 +66,12 @@ class Interface(Row, frozen=True, kw_only=True, gc=False):
     name: str = ""
     admin_state: str | None = None
     error: str | None = None
-    external_ids: dict[str, str] = {}
+    external_ids: dict[str, str] = EMPTY
     link_state: str | None = None
     mtu_request: int | None = None
     ofport: int | None = None
     ofport_request: int | None = None
-    options: dict[str, str] = {}
+    options: dict[str, str] = EMPTY
     type: str = ""
 
 
@@ -74,7 +79,7 @@ class Controller(Row, frozen=True, kw_only=True, gc=False):
     table: ClassVar[str] = "Controller"
 
     target: str = ""
-    external_ids: dict[str, str] = {}
+    external_ids: dict[str, str] = EMPTY
     inactivity_probe: int | None = None
     max_backoff: int | None = None
 
@@ -89,13 +94,13 @@ class Manager(Row, frozen=True, kw_only=True, gc=False):
 class Datapath(Row, frozen=True, kw_only=True, gc=False):
     table: ClassVar[str] = "Datapath"
 
-    capabilities: dict[str, str] = {}
+    capabilities: dict[str, str] = EMPTY
 
 
 class FlowTable(Row, frozen=True, kw_only=True, gc=False):
     table: ClassVar[str] = "Flow_Table"
 
-    external_ids: dict[str, str] = {}
+    external_ids: dict[str, str] = EMPTY
     name: str | None = None
 
 
