@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,6 +35,7 @@ from neutron_lib.db import api as db_api
 from neutron_lib.db.standard_attr import StandardAttribute
 from oslo_config import cfg
 from oslo_db.sqlalchemy import enginefacade
+from oslo_utils import timeutils
 from sqlalchemy.orm import Session
 
 BIN = Path(sys.executable).parent
@@ -218,7 +220,9 @@ class Ground:
             context.session.execute(sa.update(table).where(table.c.id == id).values(name=name, **others))
             attributes = sa.select(table.c.standard_attr_id).where(table.c.id == id).scalar_subquery()
             higher = sa.update(ATTRIBUTES).where(ATTRIBUTES.c.id == attributes)
-            context.session.execute(higher.values(revision_number=ATTRIBUTES.c.revision_number + 1))
+            later = timeutils.utcnow() + timedelta(seconds=2)
+            values = {"revision_number": ATTRIBUTES.c.revision_number + 1, "updated_at": later}
+            context.session.execute(higher.values(**values))
             if is_recorded:
                 record(context, KIND[model], id)
 

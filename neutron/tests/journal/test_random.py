@@ -1,8 +1,8 @@
 """Random days of a cloud: whatever happens in whatever order, in the end the controller has what Neutron has."""
 
+import os
 import random
 
-import pytest
 from networking_daybreak.journal.crash import POINTS
 from neutron.db.models.securitygroup import SecurityGroup, SecurityGroupPortBinding
 from neutron.db.models_v2 import Network, Port
@@ -10,6 +10,9 @@ from sqlalchemy import delete
 
 from .conftest import BOTH
 from .ground import Controller, Ground, wait_for
+
+SEED = int(os.environ.get("DAYBREAK_SEED", "1"))
+"""Another day is another number."""
 
 
 class Day:
@@ -67,13 +70,12 @@ class Day:
 
 
 @BOTH
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_random_day(ground: Ground, controller: Controller, seed: int) -> None:
-    """Two dispatchers of which one after the other is killed at some point of its loop, and started again."""
-    chance = random.Random(seed)
+def test_a_random_day(ground: Ground, controller: Controller) -> None:
+    """Two dispatchers, of which one is killed again and again at some point of its loop."""
+    chance = random.Random(SEED)
     day = Day(ground, chance)
     ground.dispatcher("steady", controller, watches=True, batch=7)
-    for _ in range(3):
+    for _ in range(2):
         point = f"{chance.choice(POINTS[:6])}:{chance.randint(1, 4)}"
         mortal = ground.process("mortal", controller, crash_at=point, batch=5)
         for _ in range(60):
