@@ -8,17 +8,23 @@ afterwards, and hooks from any number of threads.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import sqlalchemy as sa
+from neutron.agent.common.utils import is_agent_down
 from neutron.db import provisioning_blocks
+from neutron.db.models.agent import Agent
+from neutron.db.models.provisioning_block import ProvisioningBlock
+from neutron.db.models_v2 import Port
 from neutron_lib import constants
 from neutron_lib.api.definitions import portbindings, provider_net
 from neutron_lib.callbacks import resources
+from neutron_lib.db import api as db_api
 from neutron_lib.plugins.ml2 import api
 from oslo_log import log as logging
 from oslo_serialization import jsonutils
 
 from networking_daybreak.journal.record import record, wake
 from networking_daybreak.ml2 import binding, extensions, groups
-from networking_daybreak.ml2.host import AGENT_TYPE, of_agent
+from networking_daybreak.ml2.host import AGENT_TYPE, Host, of_agent
 from networking_daybreak.services import drivers
 
 LOG = logging.getLogger(__name__)
@@ -106,8 +112,7 @@ class DaybreakMechanismDriver(api.MechanismDriver):
     def bind_port(self, context: api.PortContext) -> None:
         """Bind a port if its host can carry it; else say why in the log and in binding:vif_details."""
         port, host_id = context.current, context.host
-        agents = context.host_agents(AGENT_TYPE)
-        host = of_agent(agents[0]) if agents else None
+        host = host_of(context.plugin_context, host_id)
         segments = binding.allowed(context.segments_to_bind, subnets_of(context))
         outcome = binding.bind(port, host_id, segments, host)
         if isinstance(outcome, binding.Bound):
@@ -164,13 +169,33 @@ def hold(context: api.PortContext) -> None:
     """Let a port that this driver bound be ACTIVE only when the controller has told that its flows are there."""
     port, here = context.current, bound_here(context.binding_levels)
     if here and port["status"] != constants.PORT_STATUS_ACTIVE and is_plugged(port):
-        provisioning_blocks.add_provisioning_component(
-            context.plugin_context, port["id"], resources.PORT, provisioning_blocks.L2_AGENT_ENTITY
-        )
+        block(context.plugin_context.session, port["id"])
     elif not here and bound_here(context.original_binding_levels):
         provisioning_blocks.remove_provisioning_component(
             context.plugin_context, port["id"], resources.PORT, provisioning_blocks.L2_AGENT_ENTITY
         )
+
+
+def block(session: Any, port: str) -> None:
+    """What provisioning_blocks.add_provisioning_component does, in one statement instead of four."""
+    entity = provisioning_blocks.L2_AGENT_ENTITY
+    stands = sa.select(ProvisioningBlock.entity).where(
+        ProvisioningBlock.standard_attr_id == Port.standard_attr_id, ProvisioningBlock.entity == entity
+    )
+    missing = sa.select(Port.standard_attr_id, sa.literal(entity)).where(Port.id == port, sa.not_(stands.exists()))
+    session.execute(sa.insert(ProvisioningBlock).from_select(["standard_attr_id", "entity"], missing))
+
+
+@db_api.retry_if_session_inactive()
+def host_of(context: Any, name: str) -> Host | None:
+    """A host as its row of Neutron's agents has it; of the row only what binding needs is read."""
+    query = sa.select(Agent.configurations, Agent.heartbeat_timestamp)
+    with db_api.CONTEXT_READER.using(context):
+        row = context.session.execute(query.where(Agent.agent_type == AGENT_TYPE, Agent.host == name)).first()
+    if row is None:
+        return None
+    alive = not is_agent_down(row.heartbeat_timestamp)
+    return of_agent({"host": name, "configurations": jsonutils.loads(row.configurations or "{}"), "alive": alive})
 
 
 def is_plugged(port: Mapping[str, Any]) -> bool:
