@@ -107,9 +107,9 @@ def read_kind(context: Any, kind: str, claims: Sequence[Claim], serves: Callable
         if body is None:
             changes.append(Change(kind, claim.id, None, claim.revision))
         else:
-            known.record(body)  # what can't be said is found out here, before anything is sent
+            record = known.record(body)  # what can't be said is found out here, before anything is sent
             parents = frozenset(each for each in known.parents(body) if each[0] in KINDS and serves(each[0]))
-            changes.append(Change(kind, claim.id, body, body.get("revision_number") or 0, parents))
+            changes.append(Change(kind, claim.id, body, body.get("revision_number") or 0, parents, record))
     return changes
 
 

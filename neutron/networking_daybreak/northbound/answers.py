@@ -12,8 +12,8 @@ Key = tuple[str, str]
 class Change:
     """An object as it is to be on the controller.
 
-    `body`: all of it; None: it's gone from Neutron, at `revision` if anybody knows. `parents`: what has to be there
-    before it.
+    `body`: all of it; None: it's gone from Neutron, at `revision` if anybody knows. `record`: the same in the words of
+    /v1. `parents`: what has to be there before it.
     """
 
     kind: str
@@ -21,6 +21,7 @@ class Change:
     body: Mapping[str, Any] | None
     revision: int | None
     parents: frozenset[Key] = frozenset()
+    record: Mapping[str, Any] | None = None
 
     @property
     def key(self) -> Key:

@@ -20,7 +20,6 @@ from networking_daybreak.northbound.answers import (
     Unavailable,
 )
 from networking_daybreak.northbound.endpoint import Answer, Away, Endpoint
-from networking_daybreak.resources import KINDS
 
 BLAMED = re.compile(r"^operations\[(\d+)\]")
 """How a refusal names the operation that it is about."""
@@ -162,14 +161,13 @@ class Daybreak:
         return answer
 
     def _operation(self, change: Change) -> Mapping[str, Any]:
-        if change.body is None:
+        if change.record is None:
             # Without a revision the controller would keep what it knows of the object for ever.
             return {"delete": {"kind": change.kind, "id": change.id, "revision": change.revision or 0}}
         revision = {} if change.revision is None else {"revision": change.revision}
-        record = KINDS[change.kind].record(dict(change.body))
         fields = self.served[change.kind]
         # A controller that is older than this driver doesn't know all fields: what it can't serve is left out.
-        known = {name: value for name, value in record.items() if name in fields}
+        known = {name: value for name, value in change.record.items() if name in fields}
         return {"put": {"kind": change.kind, "body": known, **revision}}
 
 

@@ -150,7 +150,7 @@ class Ground:
     def __init__(self, url: str, folder: Path) -> None:
         self.url = url
         self.folder = folder
-        self.engine = sa.create_engine(url)
+        self.engine = sa.create_engine(url, pool_pre_ping=True)
         self._dispatchers: list[Dispatcher] = []
         self._processes: list[subprocess.Popen[bytes]] = []
         self._count = 0

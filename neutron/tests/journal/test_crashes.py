@@ -3,10 +3,13 @@
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 
 import pytest
 from networking_daybreak.journal.crash import POINTS
 from neutron.db.models_v2 import Network, Port
+
+from daybreak_lab.openstack import Database, MariaDB
 
 from .conftest import BOTH
 from .ground import Controller, Ground, wait_for
@@ -85,6 +88,22 @@ def test_two_of_one_name_are_one_too_many(ground: Ground, controller: Controller
     ground.dispatcher("twin", controller)
     assert first.wait(60) == 1
     assert "Another dispatcher runs under the name twin" in ground.log("twin")
+
+
+def test_the_database_dies(
+    ground: Ground, controller: Controller, journal_databases: Callable[[type[Database]], Database]
+) -> None:
+    """In the middle of the work; the dispatcher goes on when it's back."""
+    database = journal_databases(MariaDB)
+    blue = ground.network("blue")
+    ground.process("one", controller, batch=5)
+    wait_for("active", lambda: ground.members().get("one") == "active")
+    ground.ports(blue, *(f"p{number}" for number in range(200)))
+    database.kill()
+    database.start()
+    ground.ports(blue, "later")
+    wait_for("drained", ground.drained)
+    assert controller.digests() == ground.digests()
 
 
 def test_sigterm_leaves_nothing_behind(ground: Ground, controller: Controller) -> None:
