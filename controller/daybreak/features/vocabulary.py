@@ -6,11 +6,12 @@ fill, and a register that several read, stand here too.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 from daybreak.engine.pipeline import Register, Stage, Table
 from daybreak.engine.rule import Relation
-from daybreak.model import Number
+from daybreak.model import Number, Port
 
 CANARY = "bd8db3a8-2b30-4083-a8b3-b3fd46401142"
 """The network that networking-odl keeps to see whether its controller lost its store; nothing is built for it."""
@@ -162,6 +163,16 @@ class Facts(NamedTuple):
     vlan: int = 0
 
 
+class Log(NamedTuple):
+    """What a network log asks for: `event` is ACCEPT, DROP or ALL, `group` the security group meant, "" for any."""
+
+    meter: int
+    event: str
+    id: str
+    group: str
+
+
+LOGS = Relation("logs", "port, security group or project → the network logs that name it")
 SUBSCRIPTIONS = Relation("subscriptions", "host → the topics whose flows it has")
 CLAIMS = Relation("claims", "port → the interfaces that carry its id, with their hosts")
 PLACED = Relation("placed", "port → the claim that counts, for each host among its bindings")
@@ -197,3 +208,13 @@ def split_mac(key: str) -> tuple[str, str]:
     """(network, or host and network; MAC) of a key of SHARED_MACS or LOCAL_SHARED_MACS."""
     network, _, mac = key.rpartition(" ")
     return network, mac
+
+
+def logs_of(port: Port, named: Callable[[str], tuple[Log, ...]]) -> list[Log]:
+    """The network logs that a port's connections are for; none where no security group is asked."""
+    if port.security_groups is None or port.port_security_enabled is False:
+        return []
+    groups = port.security_groups
+    found = [log for log in named(f"port {port.id}") if log.group in ("", *groups)]
+    found += [log for group in groups for log in named(f"group {group}")]
+    return [*dict.fromkeys([*found, *named(f"project {port.project_id or port.tenant_id or ''}")])]

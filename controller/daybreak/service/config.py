@@ -255,6 +255,7 @@ LOOPBACK = (Cidr("127.0.0.0/8"), Cidr("::1/128"))
 Listeners = Annotated[tuple[Listener, ...], msgspec.Meta(min_length=1)]
 Remotes = Annotated[tuple[Remote, ...], msgspec.Meta(min_length=1)]
 TcpPort = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+LogRate = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -270,7 +271,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     with a VNI of `vni_range`. `disconnect_grace`: seconds until the ports of a silent host are reported DOWN.
     `openflow_target`: where switches are told to connect to; None: the address at which their OVSDB connection
     arrived, with the first `openflow` port. `reconcile_interval`: seconds between two looks at a switch's whole table,
-    `counters_interval` between two at the counters of its flows; 0: never.
+    `counters_interval` between two at the counters of its flows; 0: never. `security_log`: the file for what network
+    logs ask for, None: the log; `log_rate`, `log_burst`: connections that one log may show of a host, in a second and
+    at once.
     """
 
     data: Path = Path("/var/lib/daybreak")
@@ -292,6 +295,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     openflow_target: Target | None = None
     reconcile_interval: Seconds = 300.0
     counters_interval: Annotated[float, msgspec.Meta(ge=0)] = 30.0
+    security_log: Path | None = None
+    log_rate: LogRate = 100
+    log_burst: LogRate = 25
 
     @property
     def ovsdb_listeners(self) -> tuple[Listener, ...]:

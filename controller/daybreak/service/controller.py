@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from daybreak.engine.engine import Engine
@@ -22,6 +22,7 @@ from daybreak.service.databases import Databases
 from daybreak.service.freed import INTERVAL, Freed
 from daybreak.service.hosts import Hosts
 from daybreak.service.ports import Ports
+from daybreak.service.security_log import SecurityLog
 from daybreak.service.switches import Switches
 from daybreak.store.contract import Store
 
@@ -51,6 +52,7 @@ class Controller:
         freed_seconds: float = INTERVAL,
         counters_seconds: float = 0.0,
         counters_path: Path | None = None,
+        logged: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.store = store
         self.engine = Engine(pipeline())
@@ -63,7 +65,10 @@ class Controller:
         )
         self.freed = Freed(store, self.engine, self.switches, interval=freed_seconds)
         self.counters = Counters(self.compute, self.switches, interval=counters_seconds, path=counters_path)
+        self.security_log = SecurityLog(self.engine, logged)
+        self.switches.packet_listeners["security_log"] = self.security_log.packet
         self.compute.listeners += [self.switches.wave, self.ports.wave, self.databases.wave, self.counters.wave]
+        self.compute.listeners.append(self.security_log.wave)
         self.switches.missed_listeners.append(self.counters.missed)
         self.switches.confirmed_listeners += [self.ports.confirmed, self.hosts.arrived]
         self.switches.lost_listeners.append(self.hosts.missing)
@@ -81,6 +86,7 @@ class Controller:
         self.store.subscribe(self.compute.committed)
         self.switches.start()
         self.counters.start()
+        self.security_log.start()
         self.hosts.start()
         loop = asyncio.get_running_loop()
         self._tasks = [

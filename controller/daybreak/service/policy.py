@@ -113,7 +113,7 @@ class Policy:
             hosts=hosts,
             missing=tuple(host for host in hosts if host not in controller.switches.appliers),
             drops=tuple(sorted(self._sums(drops, port), key=lambda each: (not each.own, -each.packets, each.table))),
-            logged=(),
+            logged=tuple(controller.security_log.dropped(port.id, since)),
         )
 
     def _sums(self, drops: Iterable[Drop], port: Port) -> Iterable[DropAnswer]:

@@ -6,8 +6,8 @@ import asyncio
 import os
 import resource
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import structlog
 from starlette.routing import BaseRoute
@@ -16,9 +16,10 @@ from daybreak.features import pipeline, pools
 from daybreak.model import INTENTS, SETTINGS, Settings, Transaction
 from daybreak.northbound import admin, neutron, restconf, v1
 from daybreak.northbound.http import CannotListen, Plaintext, app, serve_http
-from daybreak.service.config import LOOPBACK, Config, Listener, Target
+from daybreak.service.config import LOOPBACK, Config, ConfigError, Listener, Target
 from daybreak.service.controller import KINDS, Controller
 from daybreak.service.effect import acted_on
+from daybreak.service.lines import Lines
 from daybreak.service.progress import Progresses
 from daybreak.service.secrets import Secrets
 from daybreak.service.views import Views
@@ -87,8 +88,9 @@ async def serve(
         vnis = (config.vni_range.low, config.vni_range.high)
         store = SqliteStore.open(config.data, KINDS, pools(linked, vnis))
         stack.push_async_callback(store.close)
-        controller = make_controller(config, store)
-        settings = Settings(overlay=str(config.overlay))
+        lines = stack.enter_context(written(config))
+        controller = make_controller(config, store, lines)
+        settings = Settings(str(config.overlay), config.log_rate, config.log_burst)
         if store.get(Settings, SETTINGS) != settings:
             await store.commit(Transaction((settings,)))
         controller.start()
@@ -124,7 +126,20 @@ async def serve(
         log.info("stops")
 
 
-def make_controller(config: Config, store: Store) -> Controller:
+@contextmanager
+def written(config: Config) -> Iterator[Lines]:
+    """The security log, while the context lasts. Raises ConfigError where its file can't be written."""
+    try:
+        lines = Lines(config.security_log)
+    except OSError as error:
+        raise ConfigError(f"security_log: {config.security_log}: {error.strerror}") from None
+    try:
+        yield lines
+    finally:
+        lines.close()
+
+
+def make_controller(config: Config, store: Store, lines: Lines) -> Controller:
     """The controller that a configuration asks for, in plain texts: the encoder of JSON takes no others."""
     return Controller(
         store,
@@ -136,6 +151,7 @@ def make_controller(config: Config, store: Store) -> Controller:
         reconcile_seconds=config.reconcile_interval,
         counters_seconds=config.counters_interval,
         counters_path=config.data / "counters.sqlite3",
+        logged=lines.write,
     )
 
 

@@ -1,7 +1,8 @@
-"""What rules let through and what is dropped, counted on real switches."""
+"""What rules let through and what is dropped, counted and logged on real switches."""
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +18,14 @@ FOREIGN_MAC = "fa:16:3e:99:99:99"
 
 
 @pytest.fixture(scope="module")
-def settings() -> str:
-    return "counters_interval = 0.5\n"
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the controller writes what network logs ask for."""
+    return tmp_path_factory.mktemp("log") / "security.log"
+
+
+@pytest.fixture(scope="module")
+def settings(log: Path) -> str:
+    return f'counters_interval = 0.5\nsecurity_log = "{log}"\nlog_rate = 20\nlog_burst = 20\n'
 
 
 def daybreak(cloud: Cloud, *arguments: str) -> tuple[int, str]:
@@ -134,3 +141,62 @@ def test_why_drop(cloud: Cloud, hosts: list[Hypervisor]) -> None:
     assert "  1 packet  it comes from a MAC that is not the port's\n" in shown
     assert daybreak(cloud, "why", "drop", "--port", "nobody")[0] == 1
     assert daybreak(cloud, "why", "drop", "--port", "closed", "--since", "soon")[0] == 2
+
+
+def put(cloud: Cloud, path: str, body: dict[str, Any]) -> None:
+    """A PUT of the modern API."""
+    where = f"http://127.0.0.1:8181/v1/{path}"
+    command = ("curl", "-sSf", "-u", "admin:admin", "-X", "PUT", where, "--json", json.dumps(body))
+    cloud.lab.controller_namespace.exec(*command)
+
+
+def test_connections_are_logged_as_the_cloud_asks(cloud: Cloud, hosts: list[Hypervisor], log: Path) -> None:
+    """Each first packet once, admitted and dropped, with names; what is not asked for is not logged."""
+    h1, h2, _ = hosts
+
+    def logged(**fields: Any) -> list[Any]:
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        return [line for line in lines if all(line.get(name) == value for name, value in fields.items())]
+
+    cloud.network("green")
+    cloud.group("watched")
+    cloud.rule("http", "watched", "ingress", "tcp", ports=(80, 80), ethertype="IPv4")
+    watched = cloud.vm("watched", "green", h1, "10.0.0.1/24", security_groups=[uuid("watched")])
+    other = cloud.vm("other", "green", h2, "10.0.0.2/24")
+    put(cloud, "network-logs/all?wait=applied", {"resource_type": "security_group", "resource_id": uuid("watched")})
+    assert "pktps burst stats" in h1.ovs_ofctl("dump-meters", "br-int")
+    assert "pktps" not in h2.ovs_ofctl("dump-meters", "br-int")
+    with watched.listen("tcp", 80):
+        cloud.until("the tunnel", lambda: other.call(watched, "tcp", 80))
+    (line,) = cloud.until("it is logged", lambda: logged(event="ACCEPT"))
+    assert line["port"] == {"id": uuid("watched"), "name": "watched"}
+    assert line["network"] == {"id": uuid("green"), "name": "green"}
+    assert (line["host"], line["direction"], line["rule"]) == ("h1", "ingress", uuid("http"))
+    assert (line["protocol"], line["destination"], line["destination_port"]) == ("tcp", "10.0.0.1", 80)
+    assert (line["source"], line["logs"]) == ("10.0.0.2", ["all"])
+
+    assert other.call(watched, "tcp", 81, timeout=0.5).error == "timed out"
+    (line,) = cloud.until("the drop is logged", lambda: logged(event="DROP", destination_port=81))
+    assert (line["rule"], line["group"], line["direction"]) == (None, None, "ingress")
+    code, shown = daybreak(cloud, "why", "drop", "--port", "watched")
+    assert code == 1
+    assert f"ingress  tcp  10.0.0.2:{line['source_port']} → 10.0.0.1:81" in shown
+
+    # A scan is seen in part, and holds nobody up: what is behind the meter goes on as before.
+    put(cloud, "network-logs/all?wait=applied", {"resource_id": uuid("watched"), "event": "DROP"})
+    before = len(logged())
+    frames = [
+        udp(other.mac, "10.0.0.2", b"scan", to=watched.mac, ports=(40000 + number, 1 + number)) for number in range(400)
+    ]
+    for frame in frames:
+        other.send(frame)
+    with watched.listen("tcp", 80):
+        assert other.call(watched, "tcp", 80)
+    cloud.until("the scan is logged", lambda: len(logged(protocol="udp")) > 0)
+    seen = len(logged()) - before
+    print(f"{seen} of {len(frames)} drops were logged")
+    assert 0 < seen < len(frames)
+    assert len(logged(event="ACCEPT")) == 1, "only drops are asked for now"
+
+    put(cloud, "network-logs/all?wait=applied", {"resource_id": uuid("watched"), "enabled": False})
+    assert "pktps" not in h1.ovs_ofctl("dump-meters", "br-int")

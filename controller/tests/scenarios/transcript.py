@@ -11,6 +11,7 @@ names stand for ids. A line that begins a column further to the right belongs to
     group front stateless               a security group
     rule r1 group=front ingress tcp 80-443 v6 remote=10.0.0.0/8           what it allows: protocol and ports, or ICMP's
     rule r2 group=front egress icmp 8,0 of=back addresses=office          type and code; the other side
+    log l1 port=web group=front event=DROP off                            what is to be logged
     addresses office 10.0.0.0/8,10.1.0.1                                  an address group
     host h1 vtep=10.0.0.1 patches=physnet1:7 nd_ext                       what a hypervisor reports; its abilities
     plug web h1 ofport=5 as=tap1        an interface that carries the port's id; `unplug web h1 as=tap1` takes it away
@@ -55,6 +56,7 @@ from daybreak.model import (
     Interface,
     Location,
     Network,
+    NetworkLog,
     Number,
     Port,
     PortBinding,
@@ -78,6 +80,7 @@ KINDS: tuple[type[Record], ...] = (
     SecurityGroup,
     SecurityGroupRule,
     AddressGroup,
+    NetworkLog,
     Host,
     Interface,
     Location,
@@ -95,6 +98,7 @@ BY_NAME = {kind.kind: kind for kind in KINDS} | {
     "group": SecurityGroup,
     "rule": SecurityGroupRule,
     "addresses": AddressGroup,
+    "log": NetworkLog,
 }
 SHOWN_STEPS = 12
 NOTHING = "nothing"
@@ -204,11 +208,15 @@ def rule_fields(words: Words) -> dict[str, Any]:
 
 
 def security(kind: str, name: str, words: list[str]) -> Record:
-    """A security group, a rule of one, or an address group."""
+    """A security group, a rule of one, what is logged, or an address group."""
     if kind == "group":
         return SecurityGroup(id=name, stateful="stateless" not in words)
     if kind == "rule":
         return SecurityGroupRule(id=name, **rule_fields(Words(words)))
+    if kind == "log":
+        given = Words(words)
+        named = given.given(target_id=("port", str), resource_id=("group", str), event=("event", str))
+        return NetworkLog(id=name, project_id="all", enabled="off" not in words, **named)
     return AddressGroup(id=name, addresses=tuple(several(" ".join(words))))
 
 
@@ -291,7 +299,7 @@ class Player:
                 yield self._put(Network(name), network_fields(rest))
             case ["port", name, *_]:
                 yield self._put(Port(name, ""), port_fields(rest))
-            case ["group" | "rule" | "addresses", name, *more]:
+            case ["group" | "rule" | "log" | "addresses", name, *more]:
                 yield security(words[0], name, more)
             case ["host", name, *_]:
                 yield self._put(Host(name, f"ovs-{name}"), host_fields(rest))
