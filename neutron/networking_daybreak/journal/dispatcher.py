@@ -98,6 +98,7 @@ class Dispatcher:
         self.failure: str | None = None
         patience = states.Patience(conf.suspect_after, conf.gone_after)
         self.membership = members.Membership(ROLE, name, patience, conf.streams)
+        self.seen: Sequence[members.Seen] = ()
         self.present: Sequence[str] = ()
         self._streams = [Stream(self, number) for number in range(conf.streams)]
         self._socket_path = socket_path
@@ -110,7 +111,13 @@ class Dispatcher:
 
     def start(self) -> None:
         """Start all threads; none of them waits for the controller."""
-        for target in (self._listen, self._live, *(stream.run for stream in self._streams), *self._others):
+        for target in (
+            self._listen,
+            self._live,
+            self._inherit,
+            *(stream.run for stream in self._streams),
+            *self._others,
+        ):
             thread = threading.Thread(target=target, daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -151,18 +158,39 @@ class Dispatcher:
             me.join(context)
             LOG.info("Joined as %s with token %d", me.name, me.token)
         me.beat(context, self.report())
-        seen = me.observe(context)
-        for each in seen:
-            if each.needs_settling:
-                self._take_over(context, each)
-            elif each.name == me.name and me.state == states.JOINING:
-                me.settled(context)  # others have taken over from us, from ourselves as it were
-                self.bell.ring()
-        self.present = me.present(seen)
+        self.seen = me.observe(context)
+        self.present = me.present(self.seen)
         if self.present[:1] == [me.name]:
             if journal.free_orphans(context):
                 self.bell.ring()
             members.remove_expired(context, ROLE, time.time())
+
+    def _inherit(self) -> None:
+        """Settle what members left that are gone, and this one before it joined.
+
+        Apart from the signs of life, which no controller that doesn't answer may hold up.
+        """
+        context = neutron_context.get_admin_context()
+        while not self.stopping.wait(min(self.conf.heartbeat_interval, PAUSE)):
+            try:
+                for each in members.members_of(context, ROLE) if self._is_called_for else ():
+                    if each.needs_settling:
+                        self._take_over(context, each)
+                    elif each.name == self.membership.name and self.membership.state == states.JOINING:
+                        self._settled(context)  # others have done it
+            except members.Displaced as displaced:
+                self._displaced(displaced)
+            except Exception as error:
+                LOG.error("Taking over fails: %s", place(error))
+
+    @property
+    def _is_called_for(self) -> bool:
+        """Whether anybody's claims are to be settled."""
+        return self.membership.state == states.JOINING or any(each.needs_settling for each in self.seen)
+
+    def _settled(self, context: Any) -> None:
+        self.membership.settled(context)
+        self.bell.ring()
 
     def _displaced(self, displaced: members.Displaced) -> None:
         self.membership.state = states.GONE
@@ -186,7 +214,7 @@ class Dispatcher:
         members.note_settled(context, seen)
         crash_point("after-takeover")
         if seen.name == self.membership.name:
-            self.membership.settled(context)
+            self._settled(context)
         if freed:
             LOG.warning("Took over %d objects that %s had claimed", freed, seen.name)
         self.bell.ring()

@@ -36,7 +36,8 @@ class Controllers:
         self._clock = clock
         self._current: Northbound | None = None
         self.circuit = Circuit(random)
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._looking = threading.Lock()
         self.epoch = 0
 
     @classmethod
@@ -51,13 +52,15 @@ class Controllers:
         return self._current
 
     def connect(self) -> Northbound:
-        """The controller to speak to now. Looks for one when that is due. Raises `Unavailable`."""
-        with self._lock:
-            if self._current is not None and not self.circuit.is_open:
-                return self._current
-            if self._clock() < self.circuit.due:
-                raise Unavailable(str(self.circuit.reason))
+        """The controller to speak to now. Looks for one when that is due; one thread does. Raises `Unavailable`."""
+        if self._current is not None and not self.circuit.is_open:
+            return self._current
+        if self._clock() < self.circuit.due or not self._looking.acquire(blocking=False):
+            raise Unavailable(self.circuit.reason or "looking for a controller")
+        try:
             return self._search()
+        finally:
+            self._looking.release()
 
     def lost(self, reason: str) -> None:
         """Whoever speaks to the current controller found it away."""
@@ -77,12 +80,14 @@ class Controllers:
                 reasons.append(f"{endpoint}: {unavailable}")
                 continue
             LOG.info("Speaking to %s, which serves %s", endpoint, found.name)
-            self._current = found
-            self.epoch += 1
-            self.circuit.succeeded()
+            with self._lock:
+                self._current = found
+                self.epoch += 1
+                self.circuit.succeeded()
             return found
         reason = "; ".join(reasons)
-        self.circuit.failed(reason, self._clock())
+        with self._lock:
+            self.circuit.failed(reason, self._clock())
         raise Unavailable(reason)
 
     def _probe(self, endpoint: Endpoint) -> Northbound:

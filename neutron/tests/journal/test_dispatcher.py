@@ -204,6 +204,22 @@ def test_a_controller_that_stops_answering_in_the_middle(
     assert controller.digests() == ground.digests()
 
 
+def test_a_controller_that_hangs_does_not_make_members_look_dead(
+    ground: Ground, new_controller: Callable[[], Controller]
+) -> None:
+    controller = new_controller()
+    controller.pause()
+    ground.dispatcher("one", controller, controller)
+    wait_for("joining", lambda: ground.members() == {"one": "joining"})
+    with ground.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        beats = lambda: connection.exec_driver_sql("SELECT beats FROM daybreak_member").scalar()  # noqa: E731
+        before = beats()
+        # Probing both URLs takes six seconds; with the patience of these tests it would be gone by then.
+        wait_for("signs of life", lambda: beats() > before + 8, timeout=5)
+    controller.resume()
+    wait_for("active", lambda: ground.members() == {"one": "active"})
+
+
 def test_a_group_is_deleted_after_the_ports_that_had_it(ground: Ground, controller: Controller) -> None:
     """The port's change is recorded before the group's deletion, but another dispatcher has it in hand."""
     blue, web = ground.network("blue"), ground.group("web")
