@@ -5,8 +5,8 @@
 A controller runs in this process, a real Open vSwitch in a network namespace. One port has a security group with as
 many rules as make the flows. A look is measured twice: with the switch as it is, where nothing has met a packet, and
 with answers in which every flow met some since the last look, the worst that can be. Shares are those of one core at
-the default interval. Changes are a rule that comes or goes, from the commit to the switch's confirmation, alone and while
-looks follow one another without a pause.
+the default interval. Changes are a rule that comes or goes, from the commit to the switch's confirmation, alone and
+while looks follow one another without a pause.
 """
 
 from __future__ import annotations
