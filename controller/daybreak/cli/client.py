@@ -21,6 +21,7 @@ import click
 from daybreak.cli.screen import legible
 
 BASE = "/daybreak/admin/v1"
+MODERN = "/v1"
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 300.0
@@ -50,9 +51,9 @@ class Client:
         self._headers = {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
         self._user = user
 
-    def one(self, path: str, **query: str | bool | None) -> Any:
-        """An answer that is one object."""
-        with self._asked(path, query) as response:
+    def one(self, path: str, *, base: str = BASE, body: Any = None, **query: str | bool | None) -> Any:
+        """An answer that is one object. With a `body` it is posted."""
+        with self._asked(path, query, base, body) as response:
             return self._read(response.read())
 
     def each(self, path: str, **query: str | bool | None) -> Iterator[Any]:
@@ -68,15 +69,21 @@ class Client:
             raise CannotAsk(f"what answers at {self._url.geturl()} is not Daybreak") from None
 
     @contextmanager
-    def _asked(self, path: str, query: dict[str, str | bool | None]) -> Iterator[http.client.HTTPResponse]:
+    def _asked(
+        self, path: str, query: dict[str, str | bool | None], base: str = BASE, body: Any = None
+    ) -> Iterator[http.client.HTTPResponse]:
         """An answer. Parameters that are None or False are left out."""
         said = {name: "true" if value is True else value for name, value in query.items() if value}
-        target = f"{self._url.path.rstrip('/')}{BASE}/{path}{'?' if said else ''}{urlencode(said)}"
+        target = f"{self._url.path.rstrip('/')}{base}/{path}{'?' if said else ''}{urlencode(said)}"
         connection = self._connection()
         try:
             connection.connect()
             connection.sock.settimeout(ANSWER_SECONDS)
-            connection.request("GET", target, headers=self._headers)
+            if body is None:
+                connection.request("GET", target, headers=self._headers)
+            else:
+                headers = self._headers | {"Content-Type": "application/json"}
+                connection.request("POST", target, json.dumps(body), headers)
             response = connection.getresponse()
             if response.status != OK:
                 raise self._refusal(response)
@@ -100,12 +107,21 @@ class Client:
             answer = legible(json.loads(text))
             listed = [f"\n  {each['id']}  {each['name'] or ''}".rstrip() for each in answer["candidates"]]
             return NotThere(f"{answer['message']}:{''.join(listed)}")
-        body = legible(text)
+        said = legible(_detail(text))
         if response.status == NOT_THERE:
-            return NotThere(body)
+            return NotThere(said)
         if response.status == http.client.BAD_REQUEST:
-            return click.UsageError(body)
-        return CannotAsk(f"the controller answers {response.status} to user {self._user}: {body}")
+            return click.UsageError(said)
+        return CannotAsk(f"the controller answers {response.status} to user {self._user}: {said}")
+
+
+def _detail(text: str) -> str:
+    """What a refusal says; the modern API's are JSON (RFC 9457)."""
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return text
+    return str(told.get("detail", text)) if isinstance(told, dict) else text
 
 
 def lines(response: http.client.HTTPResponse) -> Iterator[bytes]:

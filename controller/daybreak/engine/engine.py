@@ -12,7 +12,7 @@ between them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Mapping, Set
+from collections.abc import Callable, Generator, Iterable, Mapping, MutableMapping, Set
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
@@ -106,15 +106,16 @@ class Engine:
         self.pipeline = pipeline
         self.rules = ranked(pipeline.rules)
         self.revision = 0
-        self.records: dict[type[Record], dict[str, Record]] = defaultdict(dict)
-        self.relations: dict[Relation, dict[str, Any]] = defaultdict(dict)
-        self.topics: dict[str, Topic] = {}
-        self.memos: dict[int, Memo] = {}
-        self.failures: dict[int, Memo] = {}
+        self.records: MutableMapping[type[Record], MutableMapping[str, Record]] = defaultdict(dict)
+        self.relations: MutableMapping[Relation, MutableMapping[str, Any]] = defaultdict(dict)
+        self.topics: MutableMapping[str, Topic] = {}
+        self.memos: MutableMapping[int, Memo] = {}
+        self.failures: MutableMapping[int, Memo] = {}
         self.conflicts: dict[tuple[Topic, bytes], dict[int, bytes]] = {}
         self.runs = 0
+        self._readers: MutableMapping[Any, MutableMapping[str, set[Memo]]] = defaultdict(dict)
+        self._begin()
         self._view = view(self.records, self.relations)
-        self._readers: dict[Any, dict[str, set[Memo]]] = defaultdict(dict)
         self._dirty: list[dict[str, None]] = [{} for _ in self.rules]
         self._wakes: dict[Any, list[dict[str, None]]] = defaultdict(list)
         for rule, dirty in zip(self.rules, self._dirty, strict=True):
@@ -124,6 +125,9 @@ class Engine:
         self._changed_flows: dict[Topic, set[bytes]] = defaultdict(set)
         self._changed_facts: dict[Relation, set[str]] = defaultdict(set)
         self._is_first = True
+
+    def _begin(self) -> None:
+        """Where it starts from: nothing."""
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

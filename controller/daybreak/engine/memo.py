@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ class Topic:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.flows: dict[bytes, bytes] = {}
+        self.flows: MutableMapping[bytes, bytes] = {}
 
     def __repr__(self) -> str:
         return self.name

@@ -41,7 +41,7 @@ def _of_mappings(what: str, incremental: Mapping[Any, Any], full: Mapping[Any, A
             yield f"{what} {key}: incremental {incremental.get(key)!r}, full {full.get(key)!r}"
 
 
-def _flows(engine: Engine) -> dict[str, dict[bytes, bytes]]:
+def _flows(engine: Engine) -> dict[str, Mapping[bytes, bytes]]:
     return {name: topic.flows for name, topic in engine.topics.items() if topic.flows}
 
 

@@ -5,6 +5,7 @@ import click
 from daybreak.cli.check import check
 from daybreak.cli.flows import flows
 from daybreak.cli.hosts import hosts
+from daybreak.cli.plan import plan
 from daybreak.cli.rules import rules
 from daybreak.cli.show import show
 from daybreak.cli.trace import trace
@@ -23,5 +24,5 @@ def main() -> None:
     """
 
 
-for command in (serve, hash_password, pki, show, hosts, flows, trace, rules, why, check):
+for command in (serve, hash_password, pki, show, hosts, flows, trace, plan, rules, why, check):
     main.add_command(command)

@@ -20,6 +20,7 @@ from daybreak.service.config import LOOPBACK, Config, ConfigError, Listener, Tar
 from daybreak.service.controller import KINDS, Controller
 from daybreak.service.effect import acted_on
 from daybreak.service.lines import Lines
+from daybreak.service.plan import Planner
 from daybreak.service.progress import Progresses
 from daybreak.service.secrets import Secrets
 from daybreak.service.views import Views
@@ -117,7 +118,8 @@ async def serve(
         for target in config.ovsdb_targets:
             stack.push_async_callback(end, call(target, controller, secrets))
         progress = Progresses(controller.compute, controller.switches)
-        api = v1.Api(store, INTENTS, progress, acted_on(controller.engine.pipeline), controller.counters.of_rule)
+        acted = acted_on(controller.engine.pipeline)
+        api = v1.Api(store, INTENTS, progress, acted, controller.counters.of_rule, Planner(controller))
         await stack.enter_async_context(northbound(config, controller, secrets, api))
         stack.callback(api.close)
         log.info("ready", northbound=config.northbound, revision=store.revision)

@@ -8,12 +8,14 @@ import pytest
 from click.testing import CliRunner
 
 from daybreak.features import pipeline, pools
-from daybreak.model import Record, Transaction
-from daybreak.northbound import admin
+from daybreak.model import INTENTS, Record, Transaction
+from daybreak.northbound import admin, v1
 from daybreak.northbound.credentials import Credentials, hash_password
 from daybreak.northbound.http import app, serve_http
 from daybreak.service.controller import KINDS, Controller
 from daybreak.service.main import main
+from daybreak.service.plan import Planner
+from daybreak.service.progress import Progresses
 from daybreak.service.views import Views
 from daybreak.store.memory import MemoryStore
 
@@ -40,9 +42,13 @@ async def controller_with(records: Iterable[Record]) -> Controller:
 async def serving(records: Iterable[Record], credentials: Credentials) -> AsyncIterator[tuple[str, Controller]]:
     """The URL of a controller that has these records, and the controller."""
     controller = await controller_with(records)
-    dialects = [admin.dialect(Views(controller))]
+    progress = Progresses(controller.compute, controller.switches)
+    counters, planner = controller.counters.of_rule, Planner(controller)
+    modern = v1.Api(controller.store, INTENTS, progress, counters=counters, planner=planner)
+    dialects = [admin.dialect(Views(controller)), lambda store: modern.routes()]
     async with serve_http(app(controller.store, credentials, dialects), "127.0.0.1", 0) as (host, port):
         yield f"http://{host}:{port}", controller
+        modern.close()
 
 
 @pytest.fixture

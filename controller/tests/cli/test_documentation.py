@@ -1,4 +1,4 @@
-"""What the documentation shows of the command line is what a transcript has, to the letter. UPDATE=1 copies it there."""
+"""What the documentation shows of the command line is what a transcript has, to the letter; UPDATE=1 copies it."""
 
 import os
 import re
@@ -11,7 +11,7 @@ DOCUMENTS = Path(__file__).parents[3] / "docs" / "operate"
 SESSION = re.compile(r"^(\$ .*)\n(?:(?!\$ |```).*\n)*", re.MULTILINE)
 
 
-@pytest.mark.parametrize(("document", "transcript"), [("trace", "guarded")])
+@pytest.mark.parametrize(("document", "transcript"), [("trace", "guarded"), ("plan", "guarded")])
 def test_a_session_that_is_shown_was_played(document: str, transcript: str) -> None:
     path = DOCUMENTS / f"{document}.md"
     text = path.read_text()

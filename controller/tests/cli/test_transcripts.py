@@ -37,6 +37,7 @@ async def test_a_session_reads_as_it_stands(
     played = []
     async with serving(CLOUDS[cloud], credentials) as (url, controller):
         monkeypatch.setenv("DAYBREAK_URL", url)
+        monkeypatch.chdir(path.parent)
         flows = {sum(len(topic.flows) for topic in controller.switches.topics(host)) for host in ("h1", "h2")}
         for line, kept in COMMAND.findall(expected):
             code, printed = await run(line)

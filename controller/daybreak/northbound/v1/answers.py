@@ -53,6 +53,63 @@ class TransactionAsked(Struct, frozen=True, forbid_unknown_fields=True):
     force: bool = False
 
 
+class PlannedFlow(Struct, frozen=True):
+    """A flow that a transaction would change. `change` is added, removed or changed; `hosts` have its topic.
+
+    `flow` is in the language of ovs-ofctl(8), as it would be or, of removed ones, was; `rule` is the one that it comes
+    from, run for `key`.
+    """
+
+    change: Literal["added", "removed", "changed"]
+    hosts: tuple[str, ...]
+    flow: str
+    rule: str
+    key: str
+
+
+class PlannedHost(Struct, frozen=True):
+    """How many flows of a host's switch a transaction would add, remove and change."""
+
+    name: str
+    added: int
+    removed: int
+    changed: int
+
+
+class PlannedPort(Struct, frozen=True):
+    """A port that a transaction would touch."""
+
+    id: str
+    name: str | None
+
+
+class PlannedCut(Struct, frozen=True):
+    """A rule that would hold no connection any more: what it admitted is judged anew, and cut where nothing else allows
+    it. `connections` and `packets` are what it let through so far, on all hosts."""
+
+    rule_id: str
+    group: str | None
+    connections: int
+    packets: int
+
+
+class Plan(Struct, frozen=True):
+    """What a transaction would do. Nothing of it was done.
+
+    `objects` are the rows that it would change, numbers given out included; `flows` are the first of those that would
+    change, `omitted` how many are not listed. `failures` are rules that would fail then and do not now.
+    """
+
+    revision: int
+    objects: int
+    hosts: tuple[PlannedHost, ...]
+    ports: tuple[PlannedPort, ...]
+    cuts: tuple[PlannedCut, ...]
+    failures: tuple[str, ...]
+    flows: tuple[PlannedFlow, ...]
+    omitted: int
+
+
 class Outcome(Struct, frozen=True, omit_defaults=True):
     """What became of an operation.
 

@@ -1,6 +1,6 @@
 """io: the modern API over HTTP."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
@@ -20,6 +20,7 @@ from daybreak.northbound.v1.answers import (
     HostState,
     Outcome,
     PageAnswer,
+    Plan,
     RuleCounters,
     TransactionAsked,
 )
@@ -52,6 +53,10 @@ encode = msgspec.json.Encoder().encode
 transaction_decoder = msgspec.json.Decoder(TransactionAsked)
 
 
+Planner = Callable[[Mapping[tuple[type[Record], str], Record | None]], Awaitable[Plan]]
+"""Tells what rows would do if they were put, or (None) deleted. ValueError where they can't be."""
+
+
 def uncounted(rule: SecurityGroupRule) -> RuleCounters:
     """The counters of a rule where nobody counts."""
     return RuleCounters(rule.id, rule.security_group_id)
@@ -60,7 +65,7 @@ def uncounted(rule: SecurityGroupRule) -> RuleCounters:
 class Api:
     """The modern API. `kinds` are its collections; those of `acted_on` have an effect on switches.
 
-    `counters` tells what a rule let through.
+    `counters` tells what a rule let through, `planner` what a transaction would do.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class Api:
         switches: Switches,
         acted_on: Collection[type[Record]] = (),
         counters: Callable[[SecurityGroupRule], RuleCounters] = uncounted,
+        planner: Planner | None = None,
     ) -> None:
         self._store = store
         self._kinds: Mapping[str, type[Record]] = {kind.kind: kind for kind in kinds}
@@ -77,6 +83,7 @@ class Api:
         self._writer = Writer(store, self._index, switches)
         self._switches = switches
         self._counters = counters
+        self._planner = planner
         self._events = Events(store, switches)
         self._streams = 0
         self._document = encode(document(kinds, acted_on))
@@ -89,6 +96,7 @@ class Api:
         """The routes, with their whole paths."""
         found: list[BaseRoute] = [
             verbs(f"{BASE}/transactions", POST=self.transact),
+            verbs(f"{BASE}/plan", POST=self.plan),
             verbs(f"{BASE}/digests", GET=self.digests),
             verbs(f"{BASE}/digests/{{kind}}", GET=self.page),
             verbs(f"{BASE}/hosts", GET=self.hosts),
@@ -170,6 +178,20 @@ class Api:
         except Fenced as fenced:
             return refusal(request.url.path, str(fenced), HTTPStatus.CONFLICT, stands=fenced.stands)
         return json(written)
+
+    async def plan(self, request: Request) -> Response:
+        asked(request)
+        transaction: TransactionAsked = taken(transaction_decoder.decode, await json_body(request))
+        try:
+            steps = await understood(self._kinds, transaction.operations)
+        except Invalid as invalid:
+            raise HTTPException(400, str(invalid)) from None
+        if self._planner is None:
+            raise HTTPException(404, "Nobody plans here")
+        try:
+            return json(await self._planner({(step.kind, step.id): step.record for step in steps}))
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from None
 
     # -- digests ------------------------------------------------------------------------------------------------------
 

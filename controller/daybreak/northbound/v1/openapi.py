@@ -28,7 +28,7 @@ def path_of(kind: type[Record]) -> str:
 
 def document(kinds: Sequence[type[Record]], acted_on: Collection[type[Record]] = ()) -> Schema:
     """The document for these collections; `acted_on`: the kinds that have an effect on switches."""
-    asked = [answers.TransactionAsked, answers.Written, answers.DigestsAnswer, answers.PageAnswer]
+    asked = [answers.TransactionAsked, answers.Written, answers.Plan, answers.DigestsAnswer, answers.PageAnswer]
     told = [answers.Progress, answers.Problem, answers.HostState, answers.RuleCounters, Host, PortStatus]
     _, schemas = msgspec.json.schema_components([*kinds, *asked, *told], ref_template="#/components/schemas/{name}")
     schemas["Put"]["properties"]["body"] = {"oneOf": [ref(kind) for kind in kinds]}
@@ -179,6 +179,12 @@ def others(kinds: Sequence[str]) -> Schema:
         *WAIT,
     )
     transaction["requestBody"] = {"required": True, "content": {JSON: {"schema": ref(answers.TransactionAsked)}}}
+    plan = operation(
+        "What a transaction would do; nothing is done",
+        "plan",
+        {"200": answer("The plan", ref(answers.Plan)), **refused(404, 415)},
+    )
+    plan["requestBody"] = transaction["requestBody"]
     digests = {"200": answer("The digests", ref(answers.DigestsAnswer)), **refused()}
     page = {"200": answer("The page", ref(answers.PageAnswer)), **refused(404)}
     kind = {"name": "kind", "in": "path", "required": True, "schema": {"type": "string", "enum": kinds}}
@@ -189,6 +195,7 @@ def others(kinds: Sequence[str]) -> Schema:
     counters = {"200": answer("A page", listed(answers.RuleCounters)), **refused()}
     return {
         f"{BASE}/transactions": {"post": transaction},
+        f"{BASE}/plan": {"post": plan},
         f"{BASE}/digests": {"get": operation("Digests of all collections", "digests", digests)},
         f"{BASE}/digests/{{kind}}": {"get": operation("A page of a collection's digests", "page", page, kind, *DIGEST)},
         f"{BASE}/hosts": {"get": operation("All hosts and how far they are", "hosts", hosts, *PAGING)},
