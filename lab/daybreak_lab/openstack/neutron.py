@@ -12,7 +12,7 @@ from daybreak_lab.daemon import Daemon
 from daybreak_lab.namespace import Namespace
 from daybreak_lab.openstack.client import Client
 from daybreak_lab.openstack.database import Database, PostgreSQL
-from daybreak_lab.openstack.identity import ADMIN, Identity
+from daybreak_lab.openstack.identity import ADMIN, Identity, member
 from daybreak_lab.openstack.settings import PASTE, Settings
 from daybreak_lab.process import LabError
 
@@ -171,9 +171,11 @@ class Neutron:
         try:
             with self.namespace.entered():
                 connection.connect()
-            # The first request for something makes it read its policies; several at once then would be refused.
-            connection.request("GET", "/v2.0/networks?limit=1", headers=ADMIN.headers)
-            return connection.getresponse().status == 200
+            # The first request that asks for a permission makes a process read its policies; until it has, those of its
+            # other threads are refused. So one is asked here that is refused in any case, and changes nothing.
+            headers = {"Content-Type": "application/json", **member("nobody").headers}
+            connection.request("POST", "/v2.0/networks", '{"network": {"shared": true}}', headers)
+            return connection.getresponse().status == 403
         except (OSError, http.client.HTTPException):
             return False
         finally:

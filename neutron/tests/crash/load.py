@@ -54,7 +54,8 @@ class Ledger:
     acknowledged: int = 0
     refused: list[str] = field(default_factory=list)
     """Answers that no client should ever get."""
-    unanswered: int = 0
+    unknown: list[str] = field(default_factory=list)
+    """Why an outcome isn't known, for each request of which it isn't."""
 
 
 class Tenant:
@@ -83,8 +84,8 @@ class Tenant:
                     self._create_network()
                 self._random.choice(steps)()
                 self.ledger.acknowledged += 1
-            except Unknown:
-                self.ledger.unanswered += 1
+            except Unknown as unknown:
+                self.ledger.unknown.append(str(unknown))
                 self.stopping.wait(0.1)
             except ApiError as error:
                 self.ledger.refused.append(str(error))
