@@ -6,6 +6,7 @@ from daybreak.model import (
     Interface,
     Location,
     Network,
+    NetworkLog,
     Port,
     PortStatus,
     Record,
@@ -113,6 +114,7 @@ GUARDED: tuple[Record, ...] = (
     port(MUTE, "mute", BLUE, 4, host_id="h1", security_groups=()),
     Interface("h1", "tap3ad00000-00", MUTE, 6),
     Location(MUTE, "h1"),
+    NetworkLog(id="10900000-0000-4000-8000-000000000061", target_id=DB, resource_type="security_group"),
 )
 """Two security groups: front may do what it likes, and reaches back by PostgreSQL's port alone; mute may do nothing."""
 

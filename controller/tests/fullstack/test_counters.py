@@ -1,6 +1,7 @@
 """What rules let through and what is dropped, counted and logged on real switches."""
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,10 @@ def test_why_drop(cloud: Cloud, hosts: list[Hypervisor]) -> None:
     print(shown)
     assert f"port closed {uuid('closed')[:8]}  on h1  since" in shown
     assert "  1 packet  it comes from a MAC that is not the port's\n" in shown
+    metrics = cloud.lab.controller_namespace.exec("curl", "-sS", "-u", "admin:admin", "http://127.0.0.1:8181/metrics")
+    dropped = re.search(r'^daybreak_host_dropped_packets{host="h1"} (\d+)', metrics.stdout, re.MULTILINE)
+    assert dropped and int(dropped[1]) >= sum(found.values())
+    assert "daybreak_security_rules 0.0" in metrics.stdout
     assert daybreak(cloud, "why", "drop", "--port", "nobody")[0] == 1
     assert daybreak(cloud, "why", "drop", "--port", "closed", "--since", "soon")[0] == 2
 
