@@ -92,6 +92,25 @@ class Hosts:
         for listener in self.presence_listeners:
             listener(host)
 
+    async def forget(self, host: str) -> bool:
+        """Take a host that is not coming back out of everything; False: its database is connected, so it is not gone.
+
+        What it claimed is released. Should it come back after all, it is a new host.
+        """
+        if host in self.sessions:
+            return False
+        timer = self._leaving.pop(host, None)
+        if timer is not None:
+            timer.cancel()
+        self._gone.discard(host)
+        self.findings.pop(host, None)
+        self._by_uuid = {uuid: name for uuid, name in self._by_uuid.items() if name != host}
+        gone: list[tuple[type[Record], str]] = [(Host, host)]
+        gone += [(Interface, row.key) for row in self._interfaces.pop(host, {}).values()]
+        await self._store.commit(Transaction((), tuple(gone)))
+        log.info("host is forgotten", host=host)
+        return True
+
     # -- what OVSDB says ----------------------------------------------------------------------------------------------
 
     def learned(self, session: Session, host: Host, interfaces: Mapping[str, Interface]) -> None:

@@ -118,8 +118,15 @@ async def serve(
         for target in config.ovsdb_targets:
             stack.push_async_callback(end, call(target, controller, secrets))
         progress = Progresses(controller.compute, controller.switches)
-        acted = acted_on(controller.engine.pipeline)
-        api = v1.Api(store, INTENTS, progress, acted, controller.counters.of_rule, Planner(controller))
+        api = v1.Api(
+            store,
+            INTENTS,
+            progress,
+            acted_on(controller.engine.pipeline),
+            controller.counters.of_rule,
+            Planner(controller),
+            controller.hosts.forget,
+        )
         await stack.enter_async_context(northbound(config, controller, secrets, api))
         stack.callback(api.close)
         log.info("ready", northbound=config.northbound, revision=store.revision)

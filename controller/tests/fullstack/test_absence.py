@@ -8,6 +8,8 @@ from .cloud import Cloud, all_reach, uuid
 
 pytestmark = pytest.mark.ovs
 
+NOBODY = "no interface carries its id"
+
 
 @pytest.fixture(scope="module")
 def settings() -> str:
@@ -55,3 +57,21 @@ def test_hosts_that_are_gone_when_the_controller_starts(cloud: Cloud, hosts: lis
         hosts[1].management.heal()
         cloud.wait_for_status("ACTIVE", "a", "b")
     assert ping.result.ok
+
+
+def test_a_host_that_is_not_coming_back_is_forgotten(cloud: Cloud, hosts: list[Hypervisor]) -> None:
+    """What it claimed is released; if it comes back after all, it is as it was."""
+    h1, _, h3 = hosts
+    cloud.network("blue")
+    a, c = cloud.vm("a", "blue", h1, "10.0.0.1/24"), cloud.vm("c", "blue", h3, "10.0.0.3/24")
+    all_reach([a, c])
+    assert cloud.request("DELETE", "/hosts/h3", base="/v1")[0] == 409  # it is connected
+    h3.stop()
+    cloud.until("h3 can be forgotten", lambda: cloud.request("DELETE", "/hosts/h3", base="/v1")[0] == 204)
+    assert cloud.request("DELETE", "/hosts/h3", base="/v1")[0] == 404
+    assert [item["host"]["id"] for item in cloud.modern("GET", "/hosts")["items"]] == ["h1", "h2"]
+    cloud.until("it has let go", lambda: cloud.told("c") == {**cloud.told("c"), "active": False, "reason": NOBODY})
+    h3.start()
+    cloud.wait_for_status("ACTIVE", "c")
+    all_reach([a, c])
+    assert not cloud.check()

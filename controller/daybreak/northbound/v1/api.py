@@ -65,7 +65,8 @@ def uncounted(rule: SecurityGroupRule) -> RuleCounters:
 class Api:
     """The modern API. `kinds` are its collections; those of `acted_on` have an effect on switches.
 
-    `counters` tells what a rule let through, `planner` what a transaction would do.
+    `counters` tells what a rule let through, `planner` what a transaction would do. `forget` takes out a host that is
+    not coming back (false: it is connected).
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Api:
         acted_on: Collection[type[Record]] = (),
         counters: Callable[[SecurityGroupRule], RuleCounters] = uncounted,
         planner: Planner | None = None,
+        forget: Callable[[str], Awaitable[bool]] | None = None,
     ) -> None:
         self._store = store
         self._kinds: Mapping[str, type[Record]] = {kind.kind: kind for kind in kinds}
@@ -85,6 +87,7 @@ class Api:
         self._counters = counters
         self._planner = planner
         self._events = Events(store, switches)
+        self._forget = forget
         self._streams = 0
         self._document = encode(document(kinds, acted_on))
 
@@ -100,6 +103,7 @@ class Api:
             verbs(f"{BASE}/digests", GET=self.digests),
             verbs(f"{BASE}/digests/{{kind}}", GET=self.page),
             verbs(f"{BASE}/hosts", GET=self.hosts),
+            verbs(f"{BASE}/hosts/{{id}}", GET=self.host, DELETE=self.forget_host),
             verbs(f"{BASE}/port-status", GET=self.port_status),
             verbs(f"{BASE}/rule-counters", GET=self.rule_counters),
             verbs(f"{BASE}/events", GET=self.events),
@@ -219,6 +223,24 @@ class Api:
 
     async def hosts(self, request: Request) -> Response:
         return self._listed(Host, asked(request, *PAGING), self._host)
+
+    async def host(self, request: Request) -> Response:
+        asked(request)
+        return json(self._host(self._known_host(request)))
+
+    async def forget_host(self, request: Request) -> Response:
+        asked(request)
+        host = self._known_host(request)
+        if self._forget is None or not await self._forget(host.id):
+            text = f"Host {host.id} is connected: end its Open vSwitch, or ovs-vsctl del-manager there, then try again"
+            raise HTTPException(409, text)
+        return Response(status_code=204)
+
+    def _known_host(self, request: Request) -> Host:
+        host = self._store.get(Host, request.path_params["id"])
+        if host is None:
+            raise HTTPException(404, f"There is no host {request.path_params['id']}")
+        return host
 
     async def port_status(self, request: Request) -> Response:
         return self._listed(PortStatus, asked(request, *PAGING))

@@ -191,6 +191,9 @@ def others(kinds: Sequence[str]) -> Schema:
     last = {"name": "Last-Event-ID", "in": "header", "schema": COUNT, "description": "The id of the last event seen."}
     events = {"200": answer("Events", {"type": "string"}, "text/event-stream"), **refused(503)}
     hosts = {"200": answer("A page", listed(answers.HostState)), **refused()}
+    host = {"200": answer("The host", ref(answers.HostState)), **refused(404)}
+    forgotten = {"204": {"description": "It is forgotten"}, **refused(404, 409)}
+    host_id = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     statuses = {"200": answer("A page", listed(PortStatus)), **refused()}
     counters = {"200": answer("A page", listed(answers.RuleCounters)), **refused()}
     return {
@@ -199,6 +202,10 @@ def others(kinds: Sequence[str]) -> Schema:
         f"{BASE}/digests": {"get": operation("Digests of all collections", "digests", digests)},
         f"{BASE}/digests/{{kind}}": {"get": operation("A page of a collection's digests", "page", page, kind, *DIGEST)},
         f"{BASE}/hosts": {"get": operation("All hosts and how far they are", "hosts", hosts, *PAGING)},
+        f"{BASE}/hosts/{{id}}": {
+            "get": operation("One host and how far it is", "host", host, host_id),
+            "delete": operation("Forget a host that is not coming back", "forget_host", forgotten, host_id),
+        },
         f"{BASE}/port-status": {"get": operation("What is true of ports", "port_status", statuses, *PAGING)},
         f"{BASE}/rule-counters": {
             "get": operation("What security group rules let through", "rule_counters", counters, *PAGING)
