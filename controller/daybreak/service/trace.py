@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -25,6 +24,7 @@ from daybreak.northbound.admin.answers import TraceAnswer, TraceLeg, TraceStep
 from daybreak.service.controller import Controller
 from daybreak.service.naming import FlowNames, as_object, title
 from daybreak.service.question import Ends, Question, answer, ask, question
+from daybreak.service.slices import SLICE, paced
 from daybreak.southbound.openflow.session import Lost
 from daybreak.wire.openflow import fields as f
 from daybreak.wire.openflow.actions import CONTROLLER
@@ -206,6 +206,7 @@ class _Story:
         self._trace = trace
         self._actual = actual
         self._known: Known = {}
+        self._plugged: dict[tuple[str, int], str] = {}
         self._sites: dict[str, Site | None] = {}
         self._counts: dict[tuple[str, int], Mapping[bytes, tuple[bytes, int, int]]] = {}
         self._engine = trace._engine
@@ -251,6 +252,7 @@ class _Story:
     async def legs(self, legs: tuple[Leg, ...], way: str) -> list[TraceLeg]:
         """What happened, with the flows' reasons and counters."""
         shown = []
+        await self._learn()
         for leg in legs:
             steps = [await self._step(leg, event) for event in leg.outcome.events]
             lost = [TraceStep(kind="stop", depth=copy.depth, text=why) for copy, why in leg.lost]
@@ -273,14 +275,13 @@ class _Story:
             return f"physical network {site.uplinks[ofport]}"
         return self._plugged.get((host, ofport), f"OpenFlow port {ofport}")
 
-    @cached_property
-    def _plugged(self) -> dict[tuple[str, int], str]:
+    async def _learn(self) -> None:
         """Host and OpenFlow port → the port that is plugged in there, and its interface."""
-        return {
-            (place.host, place.ofport): f"{title(port)}, {place.interface}"
-            for port in self._trace.ports()
-            for place in self._engine.values(PLACED, port.id)
-        }
+        if self._plugged:
+            return
+        async for port in paced([*self._trace.ports()], 10 * SLICE):
+            for place in self._engine.values(PLACED, port.id):
+                self._plugged[place.host, place.ofport] = f"{title(port)}, {place.interface}"
 
     async def _step(self, leg: Leg, event: Event) -> TraceStep:
         match event:
@@ -406,7 +407,14 @@ def _address(text: str) -> bytes | None:
 def _owns(port: Port, mac: bytes | None, address: bytes | None) -> bool:
     if mac is not None:
         return bool(port.mac_address) and mac_bytes(port.mac_address or "") == mac
-    return any(ip_address(fixed.ip_address).packed == address for fixed in port.fixed_ips or ())
+    return any(_is(fixed.ip_address, address or b"") for fixed in port.fixed_ips or ())
+
+
+def _is(text: str, address: bytes) -> bool:
+    """Whether an address in words is this one; IPv6 has more than one spelling."""
+    if ":" in text:
+        return len(address) == 16 and ip_address(text).packed == address
+    return len(address) == 4 and text == ".".join(map(str, address))
 
 
 def _titles(ports: list[Port]) -> str:
