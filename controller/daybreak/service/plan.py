@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -16,6 +16,7 @@ from daybreak.model import Change, Port, Record, SecurityGroup, SecurityGroupRul
 from daybreak.northbound.v1.answers import Plan, PlannedCut, PlannedFlow, PlannedHost, PlannedPort
 from daybreak.service.controller import Controller
 from daybreak.service.naming import FlowNames, name_of, title
+from daybreak.service.slices import paced
 
 LISTED = 1000
 """Flows that are listed; more are counted."""
@@ -46,7 +47,7 @@ class Planner:
             changes = changes_of(self._engine, rows)
             wave = await self._computed(supposed, changes, pauses=attempt < ATTEMPTS)
             if wave is not None:
-                return self._plan(supposed, wave, changes, revision)
+                return await self._plan(supposed, wave, changes, revision)
         raise AssertionError("a plan without pauses was interrupted")
 
     async def _computed(self, supposed: Supposition, changes: list[Change], pauses: bool) -> Wave | None:
@@ -64,7 +65,7 @@ class Planner:
                 if self._engine.revision != revision:
                     return None
 
-    def _plan(self, supposed: Supposition, wave: Wave, changes: list[Change], revision: int) -> Plan:
+    async def _plan(self, supposed: Supposition, wave: Wave, changes: list[Change], revision: int) -> Plan:
         shifts = supposed.shifts(wave)
         hosts = _Hosts(self._controller, supposed, wave, shifts)
         listed = [self._flow(supposed, shift, hosts.of(shift.topic)) for shift in shifts[:LISTED]]
@@ -73,7 +74,7 @@ class Planner:
             revision=revision,
             objects=len(changes),
             hosts=tuple(hosts.counts()),
-            ports=tuple(self._ports(supposed, shifts, changes)),
+            ports=tuple(await self._ports(supposed, shifts, changes)),
             cuts=tuple(self._cuts(changes)),
             failures=tuple(f"{memo}: {memo.failure}" for memo in sorted(failing)),
             flows=tuple(sorted(listed, key=lambda flow: (flow.change, flow.flow))),
@@ -91,11 +92,11 @@ class Planner:
         engine = self._engine if gone else supposed
         return engine.memos.get(int.from_bytes(body[:8], "big"))
 
-    def _ports(self, supposed: Supposition, shifts: list[Shift], changes: list[Change]) -> list[PlannedPort]:
+    async def _ports(self, supposed: Supposition, shifts: list[Shift], changes: list[Change]) -> list[PlannedPort]:
         """Ports that are changed themselves, or whose flows are."""
         found = {key for kind, key, _, _ in changes if kind is Port}
         seen: set[bytes] = set()
-        for shift in shifts:
+        async for shift in paced(shifts):
             for body, gone in ((shift.before, True), (shift.after, False)):
                 if body is None or body[:8] in seen:
                     continue
@@ -136,12 +137,12 @@ class _Hosts:
 
     def __init__(self, controller: Controller, supposed: Supposition, wave: Wave, shifts: list[Shift]) -> None:
         engine = controller.engine
-        self._counts: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys((ADDED, REMOVED, CHANGED), 0))
+        self._counts: dict[str, Counter[Kind]] = defaultdict(Counter)
         self._subscribers: dict[str, set[str]] = defaultdict(set)
         self._passing: dict[str, set[str]] = defaultdict(set)
-        by_topic: dict[str, list[Shift]] = defaultdict(list)
+        by_topic: dict[str, Counter[Kind]] = defaultdict(Counter)
         for shift in shifts:
-            by_topic[shift.topic].append(shift)
+            by_topic[shift.topic][_kind(shift)] += 1
         for host in list(engine.relations[SUBSCRIPTIONS]):
             for topic in engine.values(SUBSCRIPTIONS, host):
                 if topic in by_topic:
@@ -157,8 +158,7 @@ class _Hosts:
                 self._passing[topic].add(host)
         for topic, changed in by_topic.items():
             for host in self._subscribers[topic]:
-                for shift in changed:
-                    self._counts[host][_kind(shift)] += 1
+                self._counts[host].update(changed)
 
     def of(self, topic: str) -> tuple[str, ...]:
         """The hosts that have a topic before, afterwards, or both."""
@@ -167,5 +167,5 @@ class _Hosts:
     def counts(self) -> Iterable[PlannedHost]:
         """Hosts whose flows change, by name."""
         for host, counts in sorted(self._counts.items()):
-            if any(counts.values()):
+            if counts.total():
                 yield PlannedHost(host, counts[ADDED], counts[REMOVED], counts[CHANGED])
