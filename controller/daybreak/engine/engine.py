@@ -215,7 +215,10 @@ class Engine:
     # -- running ------------------------------------------------------------------------------------------------------
 
     def _runner(self, rule: Rule) -> Callable[[str, Any], None]:
-        """A function that runs the rule for a key and its row: what does not change between keys is looked up once."""
+        """A function that runs the rule for a key and its row: what does not change between keys is looked up once.
+
+        Where nothing came of it and nothing was read, there is nothing to remember: such a run leaves no memo.
+        """
         call = invocation(rule, self._view)
         view, memos = self._view, self.memos
 
@@ -227,9 +230,7 @@ class Engine:
                     self._retract(memo)
                 return
             self.runs += 1
-            if memo is None:
-                memo = memos[cookie] = Memo(rule, key, cookie)
-            elif memo.key != key or memo.rule is not rule:
+            if memo is not None and (memo.key != key or memo.rule is not rule):
                 raise RuntimeError(f"{rule}({key}) and {memo} have the same cookie {cookie:#x}")
             view.rule = rule
             view.key = key
@@ -238,17 +239,30 @@ class Engine:
                 places, bodies, facts = self._encode(cookie, list(call(key, row)))
             except Exception as error:
                 places, bodies, facts, failure = (), [], (), f"{type(error).__name__}: {error}"[:REASON]
-            if places or memo.flows:
-                self._settle(memo, places, bodies)
-            if facts != memo.facts:
-                self._exchange(memo, facts)
-            if failure != memo.failure:
-                self._fail(memo, failure)
-            if view.noted or memo.reads:
-                self._note(memo, tuple(view.noted))
-                view.noted.clear()
+            is_empty = not (places or facts or view.noted or failure)
+            if memo is None and not is_empty:
+                memo = memos[cookie] = Memo(rule, key, cookie)
+            if memo is not None:
+                self._replace(memo, places, bodies, facts, failure)
+            if is_empty:
+                memos.pop(cookie, None)
 
         return run
+
+    def _replace(
+        self, memo: Memo, places: tuple[Any, ...], bodies: list[bytes], facts: tuple[Any, ...], failure: str | None
+    ) -> None:
+        """Have a memo's result be this one, with the reads that the view has noted."""
+        if places or memo.flows:
+            self._settle(memo, places, bodies)
+        if facts != memo.facts:
+            self._exchange(memo, facts)
+        if failure != memo.failure:
+            self._fail(memo, failure)
+        noted = self._view.noted
+        if noted or memo.reads:
+            self._note(memo, tuple(noted))
+            noted.clear()
 
     def _rows(self, rule: Rule) -> Mapping[str, Any]:
         """The rows that the rule runs for."""
@@ -345,11 +359,7 @@ class Engine:
 
     def _retract(self, memo: Memo) -> None:
         """The memo's root is gone: so is all that followed from it."""
-        self._settle(memo, (), ())
-        self._exchange(memo, ())
-        if memo.failure is not None:
-            self._fail(memo, None)
-        self._note(memo, ())
+        self._replace(memo, (), [], (), None)
         del self.memos[memo.cookie]
 
     # -- flows --------------------------------------------------------------------------------------------------------

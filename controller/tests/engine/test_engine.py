@@ -216,11 +216,25 @@ def test_a_rule_that_reads_what_it_emits_is_refused() -> None:
         engine_of(itself)
 
 
+def test_a_run_of_which_nothing_came_leaves_no_memo() -> None:
+    @rule(Thing, emits=(PARITY,))
+    def odd(thing: Thing, view: View) -> Iterator[Output]:
+        if thing.value % 2:
+            yield PARITY, thing.box, thing.value
+
+    engine = engine_of(odd)
+    feed(engine, put(Thing("x", "a", 2), Thing("y", "a", 1)))
+    assert [str(memo) for memo in engine.memos.values()] == ["test_engine.odd(y)"]
+    feed(engine, put(Thing("x", "a", 3), Thing("y", "a", 4)))
+    assert [str(memo) for memo in engine.memos.values()] == ["test_engine.odd(x)"]
+    assert (engine.values(PARITY, "a"), differences(engine)) == ((3,), [])
+
+
 def test_two_memos_of_one_cookie_are_refused() -> None:
     """Cookies are hashes of feature, rule and key: two rules of one name in one feature would share theirs."""
 
     def twice(name: str) -> Iterator[Output]:
-        yield from ()
+        yield PARITY, name, 1
 
     first, second = rule(Thing)(lambda thing, view: twice("a")), rule(Thing)(lambda thing, view: twice("b"))
     engine = engine_of(first, second)
