@@ -300,8 +300,10 @@ def forms(asks: Asked, tracked: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
         yield "protocol", (asks.protocol,)
     for value, mask in asks.ports:
         yield from port_forms(asks.protocol, value, mask, tracked)
-    if not tracked:
-        yield "later", (asks.protocol if asks.ethertype == IPV4 else FRAGMENT,)
+    if not tracked and asks.ethertype == IPV6:
+        yield "later", (FRAGMENT,)
+    elif not tracked and (asks.ports or asks.type is not None):
+        yield "later", (asks.protocol,)
 
 
 def port_forms(protocol: int, value: int, mask: int, tracked: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
