@@ -11,7 +11,7 @@ import asyncio
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import structlog
@@ -24,6 +24,7 @@ from daybreak.northbound.v1.answers import RuleCounters
 from daybreak.service.compute import Compute
 from daybreak.service.counters_file import CountersFile, Kept, Subject, Total
 from daybreak.service.drops import Drop, Drops
+from daybreak.service.slices import paced
 from daybreak.service.switches import Switches
 from daybreak.service.tally import Growth, Tally
 from daybreak.southbound.openflow.apply import Applier
@@ -80,6 +81,8 @@ class Counters:
         self._changed: set[Subject] = set()
         self._missed: dict[tuple[str, int], int] = {}
         self._mended: dict[str, int] = defaultdict(int)
+        self._looking: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._adding = asyncio.Lock()
         self._path = path
         self._file: CountersFile | None = None
         pipeline = self._engine.pipeline
@@ -127,6 +130,8 @@ class Counters:
             elif kind is Host and new is None:
                 self._tally.forget(key)
                 self.dropped.pop(key, None)
+                self._mended.pop(key, None)
+                self._looking.pop(key, None)
 
     def missed(self, host: str, missing: Mapping[bytes, bytes] | None) -> None:
         """What a switch lacked, and will count from zero."""
@@ -166,9 +171,10 @@ class Counters:
         if applier is None:
             return
         try:
-            for table in self._tables:
-                await self._look(host, applier, table)
-            await self._look_for_misses(host, applier)
+            async with self._looking[host]:  # an older answer after a newer one would look like a counter begun anew
+                for table in self._tables:
+                    await self._look(host, applier, table)
+                await self._look_for_misses(host, applier)
         except (Busy, Lost):
             return
         except Exception:
@@ -184,8 +190,10 @@ class Counters:
             if number % PARTS_A_SLICE == 0:
                 await asyncio.sleep(0)
         await self._compute.settled()
-        if mended == self._mended[host]:  # else some of it was counted by flows that are not there any more
-            self._take(host, table, self._tally.take(host, table, found))
+        if mended != self._mended[host]:  # some of it was counted by flows that are not there any more
+            return
+        async with self._adding:
+            await self._take(host, table, iter(self._tally.take(host, table, found)))
 
     async def _quiet(self, applier: Applier) -> None:
         """Wait until nothing is under way to a switch. Raises Busy where that takes too long."""
@@ -195,17 +203,25 @@ class Counters:
                 raise Busy
             await asyncio.sleep(0.01)
 
-    def _take(self, host: str, table: int, grown: Iterable[Growth]) -> None:
-        """Add up what flows met since the last look."""
-        now, meaning = self.now(), self._counted.get(table)
-        for hit, packets, octets, is_first in grown:
-            memo = self._engine.memos.get(hit.cookie)
-            if memo is None:
-                continue
-            if hit.drops and not is_first:  # of what was before the first look nobody knows when it was
-                self._drop(Drop(now, host, table, hit.key, memo.rule, memo.key, packets, octets))
-            elif meaning is not None and memo.rule.root in COUNTED:
-                self._count((memo.rule.root.kind, memo.key), meaning, packets, octets, now)
+    async def _take(self, host: str, table: int, grown: Iterator[Growth]) -> None:
+        """Add up what flows met since the last look, all of it: who is told to stop does the rest first."""
+        now = self.now()
+        try:
+            async for growth in paced(grown):
+                self._add(host, table, growth, now)
+        finally:
+            for growth in grown:
+                self._add(host, table, growth, now)
+
+    def _add(self, host: str, table: int, growth: Growth, now: float) -> None:
+        hit, packets, octets, is_first = growth
+        memo, meaning = self._engine.memos.get(hit.cookie), self._counted.get(table)
+        if memo is None:
+            return
+        if hit.drops and not is_first:  # of what was before the first look nobody knows when it was
+            self._drop(Drop(now, host, table, hit.key, memo.rule, memo.key, packets, octets))
+        elif meaning is not None and memo.rule.root in COUNTED:
+            self._count((memo.rule.root.kind, memo.key), meaning, packets, octets, now)
 
     def _drop(self, drop: Drop) -> None:
         self.drops.add(drop)
@@ -239,7 +255,8 @@ class Counters:
 
     async def save(self) -> None:
         """Write down what has changed."""
-        changed = self._taken()
+        async with self._adding:  # baselines and sums are those of one moment
+            changed = self._taken()
         if self._file is None or not (changed.baselines or changed.totals):
             return
         try:
