@@ -193,7 +193,6 @@ class Dispatcher:
         self.bell.ring()
 
     def _displaced(self, displaced: members.Displaced) -> None:
-        self.membership.state = states.GONE
         if displaced.by_namesake:
             self.failure = f"Another dispatcher runs under the name {self.membership.name}"
             LOG.critical(self.failure)
@@ -220,19 +219,21 @@ class Dispatcher:
         self.bell.ring()
 
     def _fence_off(self, north: Northbound, seen: members.Seen, context: Any) -> None:
-        """Raise the fences of a member's streams to its token. Raises `Unavailable`."""
-        for number in range(seen.streams):
-            try:
-                north.raise_fence(Fence(self.conf.client, f"{seen.name}.{number}", seen.token << COUNTER))
-            except Replaced as replaced:
-                self.outrun(context, seen, replaced)
+        """Raise the fences of a member's streams to its token. Raises `Unavailable`.
 
-    def outrun(self, context: Any, seen: members.Seen, replaced: Replaced) -> None:
-        """The controller saw a higher token than the table has: the database was restored from a backup."""
-        if seen.name == self.membership.name and replaced.stands is not None:
-            self.membership.join(context, above=replaced.stands >> COUNTER)
-            LOG.warning("The controller knows token %d: joined with a higher one", replaced.stands)
-        raise Unavailable("fenced")
+        Where the controller saw a higher one, Neutron's database was restored from a backup: then above that.
+        """
+        for number in range(seen.streams):
+            writer = f"{seen.name}.{number}"
+            try:
+                north.raise_fence(Fence(self.conf.client, writer, seen.token << COUNTER))
+            except Replaced as replaced:
+                stands = replaced.stands or 0
+                if seen.name == self.membership.name:
+                    LOG.warning("The controller knows token %d of this server: joining with a higher one", stands)
+                    self.membership.join(context, above=stands >> COUNTER)
+                    raise Unavailable("joining anew") from None
+                north.raise_fence(Fence(self.conf.client, writer, stands + 1))
 
     def step_down(self, context: Any) -> None:
         """This server can't reach a controller and holds claims whose fate is not known: let others settle them."""

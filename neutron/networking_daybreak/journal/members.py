@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ def member_name(host: str) -> str:
 
 
 class Membership:
-    """One process among those of a role. Each call is a transaction of its own."""
+    """One process among those of a role. Each call is a transaction of its own. Thread-safe."""
 
     def __init__(
         self,
@@ -81,11 +82,16 @@ class Membership:
         self._streams = streams
         self._clock = clock
         self._watch = states.Watch(patience)
+        self._lock = threading.RLock()
         self._me = sa.and_(M.c.role == role, M.c.name == name)
 
-    @db_api.retry_if_session_inactive()
     def join(self, context: Any, above: int = 0) -> None:
         """Begin anew, with a token above all that were, and above one that somebody is known to have seen."""
+        with self._lock:
+            self._join(context, above)
+
+    @db_api.retry_if_session_inactive()
+    def _join(self, context: Any, above: int) -> None:
         with db_api.CONTEXT_WRITER.using(context):
             now = time.time()
             row = {"state": states.JOINING, "streams": self._streams, "started_at": now, "seen_at": now}
@@ -101,24 +107,28 @@ class Membership:
 
     def beat(self, context: Any, report: Mapping[str, Any] | None = None) -> None:
         """A sign of life. Raises `Displaced`."""
-        values = {"beats": M.c.beats + 1, "seen_at": time.time(), "state": self.state}
-        if report is not None:
-            values["report"] = json.dumps(report)
-        if not self._update(context, **values):
-            raise Displaced(by_namesake=self._is_taken(context))
+        with self._lock:
+            values = {"beats": M.c.beats + 1, "seen_at": time.time(), "state": self.state}
+            if report is not None:
+                values["report"] = json.dumps(report)
+            if not self._update(context, **values):
+                self.state = states.GONE
+                raise Displaced(by_namesake=self._is_taken(context))
 
     def settled(self, context: Any) -> None:
         """Nothing of an earlier token is left: get to work. Raises `Displaced`."""
-        self.state = states.ACTIVE
-        self.beat(context)
+        with self._lock:
+            self.state = states.ACTIVE
+            self.beat(context)
 
     def leave(self, context: Any, *, is_settled: bool) -> None:
         """Stop. `is_settled`: no claims are left; otherwise somebody is to take them over."""
-        values: dict[str, Any] = {"state": states.GONE, "token": self.token + 1, "seen_at": time.time()}
-        if is_settled:
-            values["fenced"] = self.token + 1
-        self._update(context, **values)
-        self.state = states.GONE
+        with self._lock:
+            values: dict[str, Any] = {"state": states.GONE, "token": self.token + 1, "seen_at": time.time()}
+            if is_settled:
+                values["fenced"] = self.token + 1
+            self._update(context, **values)
+            self.state = states.GONE
 
     def observe(self, context: Any) -> list[Seen]:
         """All members of the role; those that are silent are noted as suspect or gone."""
