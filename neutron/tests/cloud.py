@@ -31,6 +31,9 @@ openflow = ["ptcp:6653"]
 allow_plaintext = ["127.0.0.0/8", "198.18.0.0/15"]
 """
 
+OTHER_ROUTERS = "neutron.services.l3_router.service_providers.single_node.SingleNodeDriver"
+"""A provider of routers that isn't ours: Neutron's L3 agents."""
+
 DRIVEN = Settings(
     mechanism_drivers=("daybreak",),
     service_plugins=(
@@ -44,8 +47,9 @@ DRIVEN = Settings(
         "metering",
         "segments",
     ),
-    extension_drivers=("port_security", "qos", "dns"),
+    extension_drivers=("port_security", "qos", "dns", "data_plane_status"),
     sections={
+        "service_providers": {"service_provider": f"L3_ROUTER_NAT:agents:{OTHER_ROUTERS}"},
         "DEFAULT": {"dns_domain": "cloud.example."},  # with Neutron's own default it keeps no names of ports
         "daybreak": {"url": f"http://127.0.0.1:{NORTHBOUND}", "username": "admin", "password": "admin"},
     },

@@ -1,21 +1,17 @@
 """Several L3 backends in one cloud: Daybreak's routers are on the controller, the others' never get there."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from daybreak_lab import Lab
 from daybreak_lab.openstack import ADMIN, Client, Settings
 
-from ..cloud import DRIVEN, JOURNAL, Cloud, Schema
+from ..cloud import DRIVEN, OTHER_ROUTERS, Cloud, Schema
 from ..services.ways import arrives, vanishes
-from .test_routers import Inside, inside, interface
+from .ways import Inside, flavor_of, inside, interface, paused, recorded
 
 DRIVER = "networking_daybreak.l3.flavor.DaybreakL3ServiceProvider"
-OTHER = "neutron.services.l3_router.service_providers.single_node.SingleNodeDriver"
-"""The routers of Neutron's L3 agents."""
-
 BESIDE = Settings(
     mechanism_drivers=DRIVEN.mechanism_drivers,
     extension_drivers=DRIVEN.extension_drivers,
@@ -46,32 +42,6 @@ def outside(admin: Client) -> str:
     return network
 
 
-def flavor_of(admin: Client, driver: str, name: str) -> str:
-    profile = admin.call("POST", "service_profiles", {"service_profile": {"driver": driver}})["service_profile"]["id"]
-    flavor = str(admin.create("flavors", name=name, service_type="L3_ROUTER_NAT")["id"])
-    admin.call("POST", f"flavors/{flavor}/service_profiles", {"service_profile": {"id": profile}})
-    return flavor
-
-
-@contextmanager
-def paused(beside: Cloud) -> Iterator[None]:
-    """The dispatcher is away meanwhile: what is recorded stays in the journal, to be seen."""
-    journal = beside.neutron.daemons[JOURNAL]
-    journal.stop()
-    try:
-        yield
-    finally:
-        journal.start()
-
-
-def recorded(beside: Cloud, *ids: str) -> set[str]:
-    """Those of the ids that the journal has notes of."""
-    listed = ", ".join(f"'{id}'" for id in ids)
-    return {
-        row[0] for row in beside.database.query(f"SELECT object_id FROM daybreak_journal WHERE object_id IN ({listed})")
-    }
-
-
 def taken_apart(admin: Client, router: str, part: Inside) -> None:
     interface(admin, "remove", router, subnet_id=part.subnet)
     admin.delete("routers", router)
@@ -100,7 +70,7 @@ def test_the_default_provider_takes_routers_without_a_flavor(beside: Cloud, admi
 def test_a_router_of_another_flavor_never_reaches_the_controller(beside: Cloud, admin: Client, outside: str) -> None:
     """Nor do its floating IPs, their forwardings, its changes, tags and end; its ports do, as what they are: ports of
     networks."""
-    other = flavor_of(admin, OTHER, "agents")
+    other = flavor_of(admin, OTHER_ROUTERS, "agents")
     free = admin.create("floatingips", floating_network_id=outside)["id"]
     arrives(beside.controller, "floating-ips", free, router_id=None)
     part = inside(admin, "10.12.0.0/24")
@@ -136,7 +106,7 @@ def test_a_router_of_another_flavor_never_reaches_the_controller(beside: Cloud, 
 
 def test_two_flavors_of_one_cloud(beside: Cloud, admin: Client, outside: str) -> None:
     """A floating IP that goes from a router of Daybreak's to another's leaves the controller, and comes back."""
-    ours, theirs = flavor_of(admin, DRIVER, "daybreak"), flavor_of(admin, OTHER, "theirs")
+    ours, theirs = flavor_of(admin, DRIVER, "daybreak"), flavor_of(admin, OTHER_ROUTERS, "theirs")
     a, b = inside(admin, "10.13.0.0/24"), inside(admin, "10.14.0.0/24")
     info = {"network_id": outside}
     one = admin.create("routers", name="one", flavor_id=ours, external_gateway_info=info)["id"]

@@ -7,8 +7,9 @@ import pytest
 
 from daybreak_lab.openstack import ADMIN, Client, member
 
-from ..cloud import Cloud, Controller
+from ..cloud import OTHER_ROUTERS, Cloud, Controller
 from ..services.ways import arrives, object_of, vanishes
+from .ways import flavor_of, inside, interface, paused, recorded
 
 
 class Outside(NamedTuple):
@@ -34,26 +35,6 @@ def outside(cloud: Cloud) -> Iterator[Outside]:
 @pytest.fixture
 def tenant(cloud: Cloud) -> Client:
     return cloud.client(member("l3"))
-
-
-class Inside(NamedTuple):
-    """A tenant's network with a subnet, and a port of a VM."""
-
-    network: str
-    subnet: str
-    port: str
-    address: str
-
-
-def inside(tenant: Client, cidr: str) -> Inside:
-    network = tenant.create("networks", name="inside")["id"]
-    subnet = tenant.create("subnets", network_id=network, ip_version=4, cidr=cidr)["id"]
-    port = tenant.create("ports", network_id=network, name="vm")
-    return Inside(network, subnet, port["id"], port["fixed_ips"][0]["ip_address"])
-
-
-def interface(client: Client, verb: str, router: str, **what: str) -> Any:
-    return client.call("PUT", f"routers/{router}/{verb}_router_interface", what)
 
 
 def same_revision(client: Client, controller: Controller, collection: str, kind: str, id: str) -> dict[str, Any]:
@@ -128,6 +109,28 @@ def test_several_gateways(cloud: Cloud, controller: Controller, outside: Outside
     assert [each["network_id"] for each in there["external_gateways"]] == [outside.second]
     admin.delete("routers", router)
     vanishes(controller, "routers", router)
+
+
+def test_another_backend_beside_our_plugin(cloud: Cloud, controller: Controller, outside: Outside) -> None:
+    """What has the flavor of another provider is that provider's; what has none is Daybreak's."""
+    admin = cloud.client(ADMIN)
+    flavor = flavor_of(admin, OTHER_ROUTERS, "agents")
+    part = inside(admin, "10.6.0.0/24")
+    with paused(cloud):
+        router = admin.create("routers", flavor_id=flavor, external_gateway_info={"network_id": outside.first})["id"]
+        interface(admin, "add", router, subnet_id=part.subnet)
+        floating = admin.create("floatingips", floating_network_id=outside.first, port_id=part.port)["id"]
+        assert admin.get("floatingips", floating)["router_id"] == router
+        ours = admin.create("routers")["id"]
+        assert recorded(cloud, router, floating, ours) == {ours}
+    arrives(controller, "routers", ours)
+    assert object_of(controller, "routers", router) is None
+    admin.delete("floatingips", floating)
+    interface(admin, "remove", router, subnet_id=part.subnet)
+    for each in (router, ours):
+        admin.delete("routers", each)
+    admin.delete("ports", part.port)
+    admin.delete("networks", part.network)
 
 
 def test_a_zone_that_no_host_is_in(tenant: Client) -> None:

@@ -113,6 +113,8 @@ def test_tags_names_and_what_a_monitor_said(admin: Client, tenant: Client, contr
     port = tenant.create("ports", network_id=network, dns_name="web")["id"]
     arrives(controller, "networks", network, dns_domain="blue.example.")
     arrives(controller, "ports", port, dns_name="web")
+    admin.update("ports", port, data_plane_status="DOWN")
+    arrives(controller, "ports", port, data_plane_status="DOWN")
     tenant.call("PUT", f"networks/{network}/tags", {"tags": ["b", "a"]})
     tenant.call("PUT", f"ports/{port}/tags/mine")
     arrives(
