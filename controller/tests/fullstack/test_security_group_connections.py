@@ -29,8 +29,9 @@ def labels(host: Hypervisor) -> set[str]:
 
 
 def entries(host: Hypervisor) -> set[str]:
-    """TCP connections that conntrack knows: their addresses, zones and labels."""
-    return set(re.findall(r"tcp,(orig=.*zone=\d+,labels=0x[0-9a-f]+)", host.appctl("dpctl/dump-conntrack")))
+    """TCP connections that conntrack knows and that stand: their addresses, zones and labels."""
+    known = r"tcp,(orig=.*zone=\d+,labels=0x[0-9a-f]+),protoinfo=\(state=ESTABLISHED\)"
+    return set(re.findall(known, host.appctl("dpctl/dump-conntrack")))
 
 
 def everything(cloud: Cloud) -> list[dict[str, Any]]:
@@ -189,6 +190,7 @@ def test_nothing_that_the_controller_does_breaks_a_connection(cloud: Cloud, host
     cloud.until("the flows to be back", lambda: cloud.flows(hosts[0]) == wanted[0])
     assert alive()
     known, zones = everything(cloud), [entries(host) for host in hosts]
+    assert all(zones[:2])
     cloud.kill()
     shutil.rmtree(cloud.directory / "data")
     cloud.start()
