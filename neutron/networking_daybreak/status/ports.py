@@ -100,23 +100,30 @@ def held(context: Any) -> list[str]:
         return list(context.session.scalars(query))
 
 
-def settle(plugin: Any, context: Any, due: Mapping[str, Due]) -> int:
-    """Give ports the status that is due, and tell whoever listens in Neutron; how many changed."""
-    changed = 0
+Change = tuple[dict[str, Any], dict[str, Any]]
+"""A port as it was and as it is, as the API shows it."""
+
+
+def settle(plugin: Any, context: Any, due: Mapping[str, Due]) -> list[Change]:
+    """Give ports the status that is due; returns those that changed, of which Neutron is still to be told."""
+    changes: list[Change] = []
     items = list(due.items())
     for start in range(0, len(items), BATCH):
-        changes = write(plugin, context, dict(items[start : start + BATCH]))
-        if changes:
-            wake()
-        for original, updated in changes:
-            payload = events.DBEventPayload(context, resource_id=updated["id"], states=(original, updated))
-            registry.publish(resources.PORT, events.AFTER_UPDATE, plugin, payload=payload)
-        changed += len(changes)
-    return changed
+        changes += write(plugin, context, dict(items[start : start + BATCH]))
+    if changes:
+        wake()
+    return changes
+
+
+def tell(plugin: Any, context: Any, change: Change) -> None:
+    """Tell whoever listens in Neutron (trunks, for example) of a port that changed. Some of them take their time."""
+    original, updated = change
+    payload = events.DBEventPayload(context, resource_id=updated["id"], states=(original, updated))
+    registry.publish(resources.PORT, events.AFTER_UPDATE, plugin, payload=payload)
 
 
 @db_api.retry_if_session_inactive()
-def write(plugin: Any, context: Any, due: Mapping[str, Due]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def write(plugin: Any, context: Any, due: Mapping[str, Due]) -> list[Change]:
     """One transaction; returns the ports that changed, as they were and as they are.
 
     The objects are written one by one, and not by a statement, for Nova's notifier watches them.

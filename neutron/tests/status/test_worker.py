@@ -223,3 +223,13 @@ def test_a_server_takes_over_from_another(pair: Cloud, api: Client, port: Any) -
         for each in ports.values():
             api.wait_for_status("ports", each["id"], "ACTIVE", DEADLINE)
         daemon.start()
+
+
+def test_a_host_that_is_forgotten_is_no_agent_any_more(pair: Cloud, api: Client) -> None:
+    """A hypervisor is taken out of service: first it is not alive, then the controller is told to forget it."""
+    host = pair.host("h3")
+    until("it is there", lambda: "h3" in agents(api) and agents(api)["h3"]["alive"])
+    host.stop()
+    until("it can be forgotten", lambda: pair.controller.request("DELETE", "/v1/hosts/h3")[0] == 204)
+    until("its row is gone", lambda: "h3" not in agents(api))
+    assert {*agents(api, agent_type="Daybreak host")} == {"h1", "h2"}
