@@ -71,11 +71,11 @@ def others(draw: st.DrawFn) -> bytes:
     """A packet of one of few connections of other protocols, so that stories come about, or an error about it."""
     family, turned = draw(st.sampled_from([4, 4, 6])), draw(st.booleans())
     ends = ENDS[family][::-1] if turned else ENDS[family]
-    protocol = draw(st.sampled_from([17, 132, 58 if family == 6 else 1, 47]))
+    protocol = draw(st.sampled_from([17, 132, 58 if family == 6 else 1, 58 if family == 6 else 1, 58, 1, 47]))
     there = draw(st.sampled_from([443, 444]))
     ports = (there, 999) if turned else (999, there)
     if protocol in (1, 58):
-        kinds = [(8, 0), (13, 14), (9, 9)] if family == 4 else [(128, 129), (135, 136)]
+        kinds = [(8, 0), (13, 14), (9, 9)] if protocol == 1 else [(128, 129), (135, 136)]
         ports = (draw(st.sampled_from(kinds))[turned], 7)
     made = frame(MACS, ends, protocol, transport(ends, protocol, ports, b"data"))
     return about(made) if draw(st.integers(0, 6)) == 0 else made

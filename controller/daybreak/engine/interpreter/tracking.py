@@ -119,7 +119,7 @@ def track(headers: Headers, frame: bytes, zone: int, connections: Connections) -
     known = connections.get((zone, own.reversed()))
     if known is not None:
         return Tracked(TRACKED | _back(known, own, flags), zone, known, own, flags)
-    if not _opens(own, flags):
+    if not (_opens(own, flags) and _opens_if_misplaced(headers, frame, own)):
         return Tracked(TRACKED | INVALID, zone)
     return Tracked(TRACKED | NEW, zone, None, own, flags)
 
@@ -167,6 +167,16 @@ def _opens(own: Tuple, flags: int) -> bool:
 def _begins(end: int, flags: int) -> bool:
     """Whether a TCP packet is the first of its end of a connection, perhaps sent again."""
     return flags & (SYN | ACK) == SYN and end <= SYN_SENT
+
+
+def _opens_if_misplaced(headers: Headers, frame: bytes, own: Tuple) -> bool:
+    """ICMP within IPv6, or ICMPv6 within IPv4, has no identifier here, but its type counts all the same."""
+    misplaced = (EtherType.IPV6, IpProtocol.ICMP), (EtherType.IPV4, IpProtocol.ICMPV6)
+    if (own.family, own.protocol) not in misplaced:
+        return True
+    is_ipv4 = own.family == EtherType.IPV4
+    at = headers.network + ((frame[headers.network] & 0xF) * 4 if is_ipv4 else 40)
+    return at < len(frame) and frame[at] in (ICMPV6_OPENERS if is_ipv4 else ICMP_OPENERS)
 
 
 def _onwards(known: Connection, own: Tuple, flags: int) -> int:
