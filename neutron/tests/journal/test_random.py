@@ -78,7 +78,7 @@ def test_a_random_day(ground: Ground, controller: Controller) -> None:
     for _ in range(2):
         point = f"{chance.choice(POINTS[:6])}:{chance.randint(1, 4)}"
         mortal = ground.process("mortal", controller, crash_at=point, batch=5)
-        for _ in range(60):
+        for _ in range(40):
             day.step()
         wait_for("active", lambda mortal=mortal: ground.members().get("mortal") == "active" or mortal.poll())
         for _ in range(20):
