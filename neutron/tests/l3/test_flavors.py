@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from daybreak_lab import Lab
-from daybreak_lab.openstack import ADMIN, Client, Settings
+from daybreak_lab.openstack import ADMIN, Client, PostgreSQL, Settings
 
 from ..cloud import DRIVEN, OTHER_ROUTERS, Cloud, Schema
 from ..services.ways import arrives, vanishes
@@ -26,7 +26,8 @@ BESIDE = Settings(
 
 @pytest.fixture(scope="module")
 def beside(schema: Schema) -> Iterator[Cloud]:
-    with Lab() as lab, Cloud(lab, schema.database(lab), BESIDE) as cloud:
+    """On PostgreSQL, so that the queries about whose a router is are tried there, too."""
+    with Lab() as lab, Cloud(lab, schema.database(lab, PostgreSQL), BESIDE) as cloud:
         yield cloud
 
 

@@ -106,3 +106,4 @@ def test_every_change_of_a_revision_is_recorded(
     notes = "SELECT COUNT(*) FROM daybreak_journal"
     wait_for("an empty journal", lambda: cloud.database.query(notes) == [["0"]], DEADLINE)
     assert differences(cloud, controller) == {}
+    assert [line for line in cloud.neutron.api.log.splitlines() if " ERROR networking_daybreak" in line] == []
