@@ -110,7 +110,7 @@ def settle(plugin: Any, admin: Any, ids: list[str]) -> None:
         provisioning_blocks.provisioning_complete(admin, id, resources.PORT, entity)
     theirs = (time.perf_counter() - began) / (len(ids) - half)
     print(
-        f"ACTIVE   {1000 * ours:.1f} ms for each port in batches, {1000 * told:.1f} ms until Neutron's listeners are told; "
+        f"ACTIVE   {1000 * ours:.1f} ms for each port in batches, {1000 * told:.1f} ms with Neutron's listeners told; "
         f"one by one, as for agents, {1000 * theirs:.1f} ms"
     )
 

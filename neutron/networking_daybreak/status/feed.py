@@ -24,7 +24,7 @@ SILENCE = 40.0
 """Seconds without a word, not even a sign of life, after which a stream counts as dead; they come every 15."""
 
 REFRESH = 600.0
-"""Seconds after which a stream that breaks is not resumed but everything is told anew."""
+"""Seconds after which a stream is ended and everything is told anew: so long at most counts what was missed."""
 
 PAUSE = 0.3
 """Seconds at least between two attempts to follow a controller."""
@@ -98,18 +98,32 @@ class Feed:
         """One stream, to its end. It goes on where the last one of the same controller ended."""
         address = str(endpoint)
         self._reached(address, capabilities_of(endpoint.ask("GET", "/v1/openapi.json").json))
-        resumed = self._place is not None and self._place[0] == address and time.monotonic() < self._told_at + REFRESH
-        headers = {"Last-Event-ID": self._place[1]} if resumed and self._place else {}
+        headers = {"Last-Event-ID": self._place[1]} if self._place is not None and self._goes_on(endpoint) else {}
         with endpoint.stream("/v1/events", headers, SILENCE) as response:
             if response.status_code != 200:
                 raise Unavailable(f"{address} answers {response.status_code} to /v1/events")
             self.address = address
-            for event in events(response.iter_lines(chunk_size=None)):
+            for event in events(self._lines(response)):
                 self._take(event)
                 if event.id is not None:
                     self._place = address, event.id
-                if self._stopping.is_set():
-                    return
+
+    def _goes_on(self, endpoint: Endpoint) -> bool:
+        """Whether the last stream can be resumed here: it is the same controller, with the store that it had."""
+        if self._place is None or self._place[0] != str(endpoint) or self._is_old():
+            return False
+        answer = endpoint.ask("GET", "/v1/digests")
+        return answer.status == 200 and answer.json["revision"] >= int(self._place[1])
+
+    def _is_old(self) -> bool:
+        return time.monotonic() > self._told_at + REFRESH
+
+    def _lines(self, response: requests.Response) -> Iterator[bytes]:
+        """The lines of a stream, which says something every 15 seconds, until it is to end."""
+        for line in response.iter_lines(chunk_size=None):
+            yield line
+            if self._stopping.is_set() or (self._is_old() and self._place is not None):
+                return
 
     def _take(self, event: Event) -> None:
         picture, data = self._picture, event.data

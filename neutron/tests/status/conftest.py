@@ -19,7 +19,13 @@ WATCHED = DRIVEN.adding(
             "send_events_interval": 1,
         },
         "nova": {"auth_type": "none", "endpoint": f"http://127.0.0.1:{PORT}"},
-        "daybreak": {**DRIVEN.sections["daybreak"], "status_interval": 2, "heartbeat_interval": 0.3, "gone_after": 3},
+        "daybreak": {
+            **DRIVEN.sections["daybreak"],
+            "status_interval": 2,
+            "sync_interval": 3,
+            "heartbeat_interval": 0.3,
+            "gone_after": 3,
+        },
     }
 )
 

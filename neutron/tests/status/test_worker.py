@@ -1,5 +1,6 @@
 """What the controller tells of ports and hosts is what Neutron shows, whatever is killed in between."""
 
+import shutil
 from collections.abc import Iterator
 from random import Random
 from typing import Any
@@ -192,6 +193,21 @@ def test_nothing_stays_stuck(pair: Cloud, api: Client, port: Any) -> None:
         assert api.get("ports", each["id"])["status"] == ("ACTIVE" if number in machines else "DOWN")
 
 
+def test_a_controller_that_lost_its_store(pair: Cloud, api: Client, port: Any) -> None:
+    """Its revisions begin anew, so nothing can be resumed; Neutron tells it everything, and it tells Neutron."""
+    going, staying = port("h1"), port("h1")
+    machines = [pair.boot(f"vm{n}", each, pair.hosts["h1"]) for n, each in enumerate((going, staying))]
+    for each in (going, staying):
+        api.wait_for_status("ports", each["id"], "ACTIVE", DEADLINE)
+    pair.controller.kill()
+    shutil.rmtree(pair.controller.namespace.home / "daybreak")
+    machines[0].unplug()
+    pair.controller.start()
+    api.wait_for_status("ports", going["id"], "DOWN", 2 * DEADLINE)
+    until("it has the port again", lambda: staying["id"] in pair.controller.objects("ports"))
+    api.wait_for_status("ports", staying["id"], "ACTIVE", 2 * DEADLINE)
+
+
 def test_a_host_goes_and_comes(pair: Cloud, api: Client, port: Any) -> None:
     """Its ports are DOWN, its row is not alive, a port is refused there; and then all is as it was."""
     mine = port("h2")
@@ -229,7 +245,8 @@ def test_a_host_that_is_forgotten_is_no_agent_any_more(pair: Cloud, api: Client)
     """A hypervisor is taken out of service: first it is not alive, then the controller is told to forget it."""
     host = pair.host("h3")
     until("it is there", lambda: "h3" in agents(api) and agents(api)["h3"]["alive"])
-    host.stop()
+    host.ovs.stop_switch(kill=True)
+    host.ovs.stop_database(kill=True)
     until("it can be forgotten", lambda: pair.controller.request("DELETE", "/v1/hosts/h3")[0] == 204)
     until("its row is gone", lambda: "h3" not in agents(api))
     assert {*agents(api, agent_type="Daybreak host")} == {"h1", "h2"}
