@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-SHORTEST, LONGEST = 0.2, 10.0
-"""Seconds between two tries."""
+SHORTEST, LONGEST = 0.2, 3.0
+"""Seconds between two tries. A controller that is back is found before anybody asks where it is."""
 
 
 class Circuit:

@@ -72,7 +72,7 @@ def test_a_circuit_tries_again_after_a_while() -> None:
     assert circuit.is_open and circuit.due == 100.2
     for _ in range(10):
         circuit.failed("away", 200.0)
-    assert circuit.due == 210.0 and circuit.since == 100.0
+    assert circuit.due == 203.0 and circuit.since == 100.0
     circuit.succeeded()
     assert not circuit.is_open
     assert [backoff(attempts, lambda: 1.0) for attempts in (0, 1, 3, 20)] == [1.0, 2.0, 8.0, 300.0]
