@@ -18,7 +18,7 @@ from oslo_log import log
 
 from networking_daybreak.journal import states
 from networking_daybreak.journal.models import Lease, Member
-from networking_daybreak.sizes import CLIENT, MEMBER
+from networking_daybreak.sizes import CLIENT, MEMBER, REPORT
 
 LOG = log.getLogger(__name__)
 M = Member.__table__
@@ -110,7 +110,8 @@ class Membership:
         with self._lock:
             values = {"beats": M.c.beats + 1, "seen_at": time.time(), "state": self.state}
             if report is not None:
-                values["report"] = json.dumps(report)
+                text = json.dumps(report)
+                values["report"] = text if len(text) <= REPORT else json.dumps({"too_long": len(text)})
             if not self._update(context, **values):
                 self.state = states.GONE
                 raise Displaced(by_namesake=self._is_taken(context))

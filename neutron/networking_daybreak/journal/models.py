@@ -63,7 +63,7 @@ class Member(model_base.BASEV2):
     fenced = sa.Column(sa.BigInteger(), nullable=False, server_default="0")
     started_at = sa.Column(sa.Double(), nullable=False)
     seen_at = sa.Column(sa.Double(), nullable=False)
-    report = sa.Column(sa.String(4096))
+    report = sa.Column(sa.String(sizes.REPORT))
 
 
 class Lease(model_base.BASEV2):
@@ -90,4 +90,3 @@ class Comparison(model_base.BASEV2):
     extra = sa.Column(sa.BigInteger(), nullable=False, server_default="0")
     stale = sa.Column(sa.BigInteger(), nullable=False, server_default="0")
     recorded = sa.Column(sa.BigInteger(), nullable=False, server_default="0")
-    digest = sa.Column(sa.String(32))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from networking_daybreak.db.models import TABLES
 from networking_daybreak.journal import claims as journal
 from networking_daybreak.journal.claims import Owner, Verdict
 from networking_daybreak.journal.members import Membership, elect, members_of
@@ -15,6 +16,7 @@ from networking_daybreak.journal.states import Patience
 from networking_daybreak.resources import KINDS
 from neutron_lib import context as neutron_context
 from neutron_lib.db import api as db_api
+from neutron_lib.db import model_base
 
 from .conftest import BOTH
 from .ground import Ground
@@ -202,6 +204,18 @@ def looks_up(ground: Ground, query: Any) -> bool:
         if ground.engine.dialect.name == "mysql":
             return all(row.type in ("ref", "range", "eq_ref", "const") for row in plan)
         return "Seq Scan" not in "\n".join(row[0] for row in plan)
+
+
+@BOTH
+def test_migrations_make_what_the_models_say(ground: Ground) -> None:
+    found = sa.inspect(ground.engine)
+    for name in sorted(TABLES):
+        table = model_base.BASEV2.metadata.tables[name]
+        columns = {each["name"]: each["nullable"] for each in found.get_columns(name)}
+        assert columns == {each.name: bool(each.nullable) for each in table.columns}, name
+        indexes = {each["name"]: each["column_names"] for each in found.get_indexes(name)}
+        assert indexes == {each.name: [column.name for column in each.columns] for each in table.indexes}, name
+        assert found.get_pk_constraint(name)["constrained_columns"] == [each.name for each in table.primary_key]
 
 
 @BOTH

@@ -57,5 +57,4 @@ def upgrade():
             sa.Column(name, sa.BigInteger(), nullable=False, server_default="0")
             for name in ("ours", "theirs", "missing", "extra", "stale", "recorded")
         ),
-        sa.Column("digest", sa.String(32)),
     )
