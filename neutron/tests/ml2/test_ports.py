@@ -1,12 +1,14 @@
 """A tenant's ports, from Neutron's API to the switches and back."""
 
+from typing import Any
+
 import pytest
 
 from daybreak_lab import Hypervisor
 from daybreak_lab.openstack import ADMIN, Client, member
 
 from ..cloud import Cloud
-from ..status.ways import until
+from ..status.ways import DEADLINE, until, until_ports_can_be_bound
 
 pytestmark = pytest.mark.ovs
 
@@ -16,17 +18,21 @@ def tenant(cloud: Cloud) -> Client:
     return cloud.client(member("ml2"))
 
 
+def rules(cloud: Cloud) -> list[dict[str, Any]]:
+    return [*cloud.controller.objects("security-group-rules").values()]
+
+
 def test_what_a_tenant_creates_is_on_the_controller(cloud: Cloud, tenant: Client) -> None:
     network = tenant.create("networks", name="blue")
     subnet = tenant.create("subnets", network_id=network["id"], ip_version=4, cidr="10.0.0.0/24")
     port = tenant.create("ports", network_id=network["id"], name="web")
     (group,) = port["security_groups"]
-    until("the port is there", lambda: port["id"] in cloud.controller.objects("ports"))
     objects = cloud.controller.objects
+    until("the port is there", lambda: port["id"] in objects("ports"))
     assert objects("networks")[network["id"]]["name"] == "blue"
     assert objects("subnets")[subnet["id"]]["cidr"] == "10.0.0.0/24"
     assert objects("ports")[port["id"]]["security_groups"] == [group]
-    assert {rule["security_group_id"] for rule in objects("security-group-rules").values()} >= {group}
+    until("its rules are", lambda: group in {rule["security_group_id"] for rule in rules(cloud)})
 
     # Whatever is deleted goes there, too, with what belonged to it.
     tenant.delete("ports", port["id"])
@@ -44,6 +50,7 @@ def test_a_port_is_active_when_its_flows_are_there(cloud: Cloud, tenant: Client,
     network = tenant.create("networks", name="plugged")
     tenant.create("subnets", network_id=network["id"], ip_version=4, cidr="10.1.0.0/24")
     admin = cloud.client(ADMIN)
+    until_ports_can_be_bound(admin, "h1", "h2")
     ports = [
         admin.create("ports", network_id=network["id"], project_id="ml2", **{"binding:host_id": name})
         for name in ("h1", "h2")
@@ -55,10 +62,10 @@ def test_a_port_is_active_when_its_flows_are_there(cloud: Cloud, tenant: Client,
         cloud.boot(f"vm{n}", port, hosts[name]) for n, (port, name) in enumerate(zip(ports, ("h1", "h2"), strict=True))
     )
     for port in ports:
-        tenant.wait_for_status("ports", port["id"], "ACTIVE")
+        tenant.wait_for_status("ports", port["id"], "ACTIVE", DEADLINE)
     a.wait_until_reaches(b)
     cloud.lab.delete_vm(b)
-    tenant.wait_for_status("ports", ports[1]["id"], "DOWN")
+    tenant.wait_for_status("ports", ports[1]["id"], "DOWN", DEADLINE)
     cloud.lab.delete_vm(a)
     for port in ports:
         admin.delete("ports", port["id"])

@@ -10,6 +10,7 @@ from daybreak_lab.openstack.neutron import PERIODIC
 
 from ..cloud import DRIVEN, JOURNAL, Cloud, Schema
 from .nova import PORT, Nova
+from .ways import DEADLINE, until_ports_can_be_bound
 
 WATCHED = DRIVEN.adding(
     {
@@ -47,7 +48,8 @@ def pair(schema: Schema) -> Iterator[Cloud]:
             cloud.host("h1", other_config={"provider_mappings": "physnet1:br-ex"})
             cloud.host("h2")
             for host in cloud.hosts.values():
-                host.wait_for_bridge("br-int", timeout=30)
+                host.wait_for_bridge("br-int", timeout=DEADLINE)
+            until_ports_can_be_bound(cloud.client(ADMIN), "h1", "h2")
             yield cloud
 
 

@@ -24,7 +24,7 @@ def network(pair: Cloud) -> dict[str, Any]:
     """An overlay of the tenant `red`."""
     api = pair.client(ADMIN)
     network = api.create("networks", name="red", project_id="red")
-    api.create("subnets", network_id=network["id"], project_id="red", ip_version=4, cidr="10.0.0.0/22")
+    api.create("subnets", network_id=network["id"], project_id="red", ip_version=4, cidr="10.0.0.0/24")
     return network
 
 
