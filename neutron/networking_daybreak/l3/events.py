@@ -9,7 +9,7 @@ from typing import Any
 
 from neutron_lib.callbacks import events, registry, resources
 
-from networking_daybreak.resources.router import concerned
+from networking_daybreak.resources.floating_ip import concerned
 from networking_daybreak.services import rows
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from networking_daybreak.resources import (
+    floating_ip,
     metering,
     network,
     network_log,
@@ -24,6 +25,7 @@ KINDS: Mapping[str, Kind] = {
         network,
         port,
         router,
+        floating_ip,
         trunk,
         metering,
         network_log,
