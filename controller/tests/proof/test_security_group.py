@@ -200,4 +200,4 @@ def test_a_story(world: World, oracle: Oracle, datapath: Datapath, story: tuple[
 def test_the_stories_were_long_and_met_most_kinds_of_flows(world: World) -> None:
     """So that they prove something. No packet of a story comes by a tunnel."""
     assert world.packets >= 2000
-    assert missed(world.judging, world.met, share=0.3) == []
+    assert missed(world.judging, world.met, share=0.5) == []

@@ -192,6 +192,9 @@ def _neighbour(packet: bytes, at: int, values: Fields, places: dict[Field, Place
         return
     links: dict[Field, int] = {}
     option = at + 24
+    if option + 8 <= len(packet):
+        # Set, it is written to the first option even where that one's length makes no sense.
+        places[f.ND_OPTIONS_TYPE] = Place(option, 1)
     while option + 8 <= len(packet):
         kind, size = packet[option], packet[option + 1] * 8
         if not size or option + size > len(packet):
@@ -237,7 +240,7 @@ def write(frame: bytes, values: Mapping[Field, int]) -> bytes:
 def _retype(headers: Headers, values: Mapping[Field, int], changed: dict[Field, Place]) -> None:
     """The first option becomes one of the other kind: the address that is written is that of the new kind."""
     by_type = {SOURCE_OPTION: f.ND_SLL, TARGET_OPTION: f.ND_TLL}
-    former = by_type.get(headers.values[f.ND_OPTIONS_TYPE])
+    former = by_type.get(headers.values.get(f.ND_OPTIONS_TYPE, 0))
     latter = by_type.get(values.get(f.ND_OPTIONS_TYPE, 0))
     if former is not None and latter is not None:
         changed.pop(former, None)
