@@ -21,6 +21,7 @@ from neutron_lib import context as neutron_context
 from neutron_lib.db import api as db_api
 from oslo_config import cfg
 from oslo_db import exception as db_exc
+from oslo_db import options as db_options
 from oslo_log import log
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -84,6 +85,7 @@ def main(config_file: Sequence[str]) -> None:
     """
     neutron_config.register_common_config_options()
     config.register()
+    db_options.set_defaults(cfg.CONF)  # registers them; else the first use of the database would, too late for ours
     log.set_defaults(default_log_levels=["neutron=ERROR", "oslo=ERROR", "sqlalchemy=ERROR"])
     cfg.CONF(args=[f"--config-file={file}" for file in config_file], project="neutron", prog="neutron-daybreak")
     # People don't wait for a database as patiently as servers do: what follows retries for a minute.

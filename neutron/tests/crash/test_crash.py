@@ -14,7 +14,8 @@ from .load import GENEROUS, broken_promises, load, seconds_until_equal
 pytestmark = [pytest.mark.ovs, pytest.mark.timeout(600)]
 
 CRASH_AT = "DAYBREAK_CRASH_AT"
-POINTS = ("after-claim", "after-read", "before-send", "after-send", "before-finish", "after-finish")
+POINTS = ("after-claim", "after-send")
+"""tests/journal has them all, without Neutron around."""
 BOTH = pytest.mark.parametrize("kind", [MariaDB, PostgreSQL], indirect=True, ids=["MariaDB", "PostgreSQL"])
 ONE = pytest.mark.parametrize("kind", [MariaDB], indirect=True, ids=["MariaDB"])
 SEED = random.SystemRandom().randrange(1_000_000)
@@ -86,7 +87,7 @@ def test_a_dispatcher_dies(pair: Cloud, point: str) -> None:
 
 
 @ONE
-@pytest.mark.parametrize("point", ["before-takeover", "after-takeover"])
+@pytest.mark.parametrize("point", ["before-takeover"])
 def test_who_takes_over_dies(pair: Cloud, point: str) -> None:
     """Whoever comes next takes over from both."""
     victims = [server.daemons[JOURNAL] for server in pair.servers]
