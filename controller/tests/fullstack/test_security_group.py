@@ -7,7 +7,7 @@ import pytest
 
 from daybreak_lab import Hypervisor, Machine
 
-from .cloud import Cloud, all_reach, assert_unreachable, uuid
+from .cloud import DEADLINE, Cloud, all_reach, assert_unreachable, uuid
 from .frames import crc32c, ip_frame, tcp, udp
 
 pytestmark = pytest.mark.ovs
@@ -208,12 +208,12 @@ def test_icmp_type_and_code(cloud: Cloud, hosts: list[Hypervisor]) -> None:
     assert_unreachable(a, four)
     assert_unreachable(a, six)
     cloud.rule("ping", "b", "ingress", "icmp", port_range_min=8, port_range_max=0)
-    assert a.ping(four).ok
+    a.wait_until_reaches(four, DEADLINE)
     assert_unreachable(a, six)
     cloud.rule("ping6", "b", "ingress", "icmp", port_range_min=128, family=6)
-    assert a.ping(six).ok
+    a.wait_until_reaches(six, DEADLINE)
     cloud.rule("ping6", "b", "ingress", "ipv6-icmp", family=6)
-    assert a.ping(six).ok
+    a.wait_until_reaches(six, DEADLINE)
 
 
 def test_an_error_about_a_connection_comes_through(cloud: Cloud, hosts: list[Hypervisor]) -> None:
