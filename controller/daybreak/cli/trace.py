@@ -32,9 +32,27 @@ WAYS = {"there": "the packet", "back": "its answer"}
 @click.option("--actual", is_flag=True, help="By the flows that the switches have now, not by those that are wanted.")
 @click.option("--host", help="Show only what happens on this host.")
 @click.option("--brief", is_flag=True, help="Leave out rules, matches and actions.")
+@click.option("--probe", is_flag=True, help="Send the packet through the switches too, and compare.")
+@click.option(
+    "--wait",
+    "seconds",
+    type=click.FloatRange(0, 60, min_open=True),
+    default=2.0,
+    show_default=True,
+    help="Seconds that a probe is given to arrive.",
+)
 @asking
 def trace(
-    client: Client, as_json: bool, source: str, target: str, packet: str, actual: bool, host: str | None, brief: bool
+    client: Client,
+    as_json: bool,
+    source: str,
+    target: str,
+    packet: str,
+    actual: bool,
+    host: str | None,
+    brief: bool,
+    probe: bool,
+    seconds: float,
 ) -> None:
     """Show the way of one packet through the logical network, host by host, and that of its answer.
 
@@ -42,22 +60,27 @@ def trace(
     MAC. PACKET is like tcp/443, udp/53, sctp/5000, icmp (an echo request, if you say nothing), icmp/3/1, arp, or ip/47.
 
     The packet is the first of its connection. It is taken through the very flows that the switches were sent; nothing
-    is sent anywhere. Beside each flow stands what it comes from, and how many packets the switch has counted.
+    is sent anywhere, unless you say --probe: then the same packet also goes through the switches, up to the port that
+    it is for, whose VM is not shown it. Only the packet is sent, not its answer. Beside each flow stands what it comes
+    from, and how many packets the switch has counted.
 
     \b
-    Example:
+    Examples:
       daybreak trace web db tcp/5432
+      daybreak trace web db tcp/5432 --probe
 
-    Exit codes: 0 delivered, and so is its answer if there is one; 1 dropped, or no such port, or several; 2 wrong
-    usage; 3 the controller can't be asked.
+    Exit codes: 0 delivered, and so is its answer if there is one; 1 dropped, or the switches did something else with a
+    probe, or it can't be sent, or no such port, or several; 2 wrong usage; 3 the controller can't be asked.
     """
-    answer = client.one("trace", **{"from": source}, to=target, packet=packet, actual=actual)
+    ends: dict[str, Any] = {"from": source, "to": target, "packet": packet, "actual": actual}
+    answer = client.one("trace", body={}, seconds=f"{seconds:g}", **ends) if probe else client.one("trace", **ends)
     legs = [leg for leg in answer["legs"] if host in (None, leg["host"])]
     if as_json:
         click.echo(json.dumps(answer | {"legs": legs}, indent=2))
     else:
         draw(legible(answer | {"legs": legs}), brief)
-    if not answer["delivered"] or answer["answered"] is False:
+    disagrees = answer["probe"] is not None and not answer["probe"]["agrees"]
+    if not answer["delivered"] or answer["answered"] is False or disagrees:
         raise click.exceptions.Exit(1)
 
 
@@ -73,6 +96,9 @@ def draw(answer: Any, brief: bool) -> None:
         console.print(tree)
     good = answer["delivered"] and answer["answered"] is not False
     console.print(Text(f"{answer['verdict'][:1].upper()}{answer['verdict'][1:]}.", "green" if good else "red"))
+    if answer["probe"] is not None:
+        agrees = answer["probe"]["agrees"]
+        console.print(Text(f"probe: {answer['probe']['verdict']}.", "green" if agrees else "red"))
 
 
 def grow(branch: Tree, steps: list[Any], brief: bool) -> None:

@@ -4,11 +4,11 @@ To add a feature, add its folder and its line here; to take it away, remove both
 """
 
 from daybreak.engine.pipeline import Pipeline, feature_of
-from daybreak.features import l2, placement, port_security, provider, responder, security_group, security_log
+from daybreak.features import l2, placement, port_security, probe, provider, responder, security_group, security_log
 from daybreak.features.vocabulary import Vni
 from daybreak.model import Pool
 
-FEATURES = (placement, l2, provider, port_security, responder, security_group, security_log)
+FEATURES = (placement, l2, provider, port_security, responder, security_group, security_log, probe)
 
 
 def pipeline() -> Pipeline:

@@ -135,6 +135,7 @@ SWITCH = Table(
 )
 LOCAL = Table("LOCAL", Stage.SWITCH, "copies for all ports of a network on this host")
 PHYSICAL_OUT = Table("PHYSICAL_OUT", Stage.SWITCH, "out to a physical network, with its VLAN tag")
+OUTPUT = Table("OUTPUT", Stage.OUTPUT, "out of the port")
 
 # -- relations --------------------------------------------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ from daybreak.model.network_log import NetworkLog
 from daybreak.model.number import Number, Pool
 from daybreak.model.observed import Host, Interface, Location, PortStatus
 from daybreak.model.owned import Owned
+from daybreak.model.probe import Probe
 from daybreak.model.qos import (
     BandwidthLimit,
     DscpMarking,
@@ -123,6 +124,7 @@ __all__ = [
     "PortPair",
     "PortPairGroup",
     "PortStatus",
+    "Probe",
     "QosPolicy",
     "Record",
     "Route",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from daybreak.engine.engine import Engine
 from daybreak.features import pipeline
-from daybreak.model import INTENTS, Change, Host, Interface, Location, PortStatus, Record, Settings
+from daybreak.model import INTENTS, Change, Host, Interface, Location, PortStatus, Probe, Record, Settings
 from daybreak.model.origin import Fence, Origin
 from daybreak.service.compute import Compute
 from daybreak.service.counters import Counters
@@ -22,11 +22,12 @@ from daybreak.service.databases import Databases
 from daybreak.service.freed import INTERVAL, Freed
 from daybreak.service.hosts import Hosts
 from daybreak.service.ports import Ports
+from daybreak.service.probe import Probes
 from daybreak.service.security_log import SecurityLog
 from daybreak.service.switches import Switches
 from daybreak.store.contract import Store
 
-KINDS: tuple[type[Record], ...] = (Settings, *INTENTS, Origin, Fence, Host, Interface, Location, PortStatus)
+KINDS: tuple[type[Record], ...] = (Settings, *INTENTS, Origin, Fence, Host, Interface, Location, PortStatus, Probe)
 """The kinds of records that are kept; the pools of the features add theirs."""
 
 
@@ -67,6 +68,8 @@ class Controller:
         self.counters = Counters(self.compute, self.switches, interval=counters_seconds, path=counters_path)
         self.security_log = SecurityLog(self.engine, logged)
         self.switches.packet_listeners["security_log"] = self.security_log.packet
+        self.probes = Probes(store, self.compute, self.switches)
+        self.switches.packet_listeners["probe"] = self.probes.packet
         self.compute.listeners += [self.switches.wave, self.ports.wave, self.databases.wave, self.counters.wave]
         self.compute.listeners.append(self.security_log.wave)
         self.switches.missed_listeners.append(self.counters.missed)
@@ -94,6 +97,7 @@ class Controller:
             loop.create_task(self.ports.run(), name="ports"),
             loop.create_task(self.freed.run(), name="freed"),
             loop.create_task(self.counters.run(), name="counters"),
+            loop.create_task(self.probes.sweep(self.probes.leftovers()), name="probes"),
         ]
 
     def store_kinds(self) -> Iterable[type[Record]]:

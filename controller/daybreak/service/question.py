@@ -34,6 +34,7 @@ WITH_PORTS: dict[str, int] = {"tcp": IpProtocol.TCP, "udp": IpProtocol.UDP, "sct
 SYN, ACK = 0x02, 0x10
 DATA = b"daybreak"
 IDENTIFIER = 1
+TTL = 64
 QUERIES = {8: 0, 13: 14, 15: 16, 128: 129}
 """ICMP and ICMPv6 messages that are answered, and by what."""
 
@@ -73,12 +74,16 @@ def _number(word: str, highest: int) -> int:
 
 
 class Ends(NamedTuple):
-    """From where to where: MACs of 6 bytes, addresses of 4 or 16."""
+    """From where to where: MACs of 6 bytes, addresses of 4 or 16. `port` is the source port, `identifier`
+    that of ICMP."""
 
     source_mac: bytes
     target_mac: bytes
     source: bytes
     target: bytes
+    port: int = SOURCE_PORT
+    identifier: int = IDENTIFIER
+    ttl: int = TTL
 
 
 def ask(asked: Question, ends: Ends) -> bytes:
@@ -91,18 +96,18 @@ def ask(asked: Question, ends: Ends) -> bytes:
     port = asked.port or 0
     match asked.protocol:
         case IpProtocol.TCP:
-            payload = Tcp(SOURCE_PORT, port, flags=SYN).encode(ends.source, ends.target)
+            payload = Tcp(ends.port, port, flags=SYN).encode(ends.source, ends.target)
         case IpProtocol.UDP:
-            payload = Udp(SOURCE_PORT, port, DATA).encode(ends.source, ends.target)
+            payload = Udp(ends.port, port, DATA).encode(ends.source, ends.target)
         case 132:
-            payload = struct.pack(">HHII", SOURCE_PORT, port, 0, 0) + DATA
+            payload = struct.pack(">HHII", ends.port, port, 0, 0) + DATA
         case _:
             payload = DATA
     return _frame(ends, asked.protocol, payload)
 
 
 def _icmp(ends: Ends, asked: Question) -> tuple[int, bytes]:
-    body = struct.pack(">HH", IDENTIFIER, 1) + DATA
+    body = struct.pack(">HH", ends.identifier, 1) + DATA
     if len(ends.source) == 4:
         return IpProtocol.ICMP, Icmp(8 if asked.port is None else asked.port, asked.code, body).encode()
     kind = 128 if asked.port is None else asked.port
@@ -111,10 +116,9 @@ def _icmp(ends: Ends, asked: Question) -> tuple[int, bytes]:
 
 def _frame(ends: Ends, protocol: int, payload: bytes) -> bytes:
     if len(ends.source) == 4:
-        return Ethernet(
-            ends.target_mac, ends.source_mac, EtherType.IPV4, Ipv4(ends.source, ends.target, protocol, payload).encode()
-        ).encode()
-    packet = Ipv6(ends.source, ends.target, protocol, payload)
+        inner = Ipv4(ends.source, ends.target, protocol, payload, ends.ttl).encode()
+        return Ethernet(ends.target_mac, ends.source_mac, EtherType.IPV4, inner).encode()
+    packet = Ipv6(ends.source, ends.target, protocol, payload, ends.ttl)
     return Ethernet(ends.target_mac, ends.source_mac, EtherType.IPV6, packet.encode()).encode()
 
 
@@ -138,6 +142,7 @@ def answer(frame: bytes) -> bytes | None:
         kind = frame[at] if at else -1
         if kind not in QUERIES:
             return None
+        back = back._replace(identifier=int.from_bytes(frame[at + 4 : at + 6]))
         return _frame(back, *_icmp(back, Question("icmp", 0, QUERIES[kind])))
     if protocol not in (IpProtocol.TCP, IpProtocol.UDP, SCTP):
         return _frame(back, protocol, DATA)

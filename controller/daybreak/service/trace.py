@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import NamedTuple, cast
+
+import msgspec
 
 from daybreak.engine.explain import Meanings, objects
 from daybreak.engine.interpreter import Copy, Event, Flow, Lookup, NotInterpreted, Stop, Tables, Visit
 from daybreak.engine.interpreter.fabric import Entry, Known, Leg, Site, Walk, walk
 from daybreak.engine.memo import Memo
-from daybreak.features.vocabulary import PLACED, VTEP, Place, foremost
+from daybreak.features.vocabulary import PLACED, VTEP, Place, PortKey, foremost
 from daybreak.model import Host, Port, Record, Subnet
 from daybreak.model.address import ip_number, mac_bytes
 from daybreak.model.tunnel import TUNNEL_PORTS
 from daybreak.northbound.admin import NotThere
-from daybreak.northbound.admin.answers import TraceAnswer, TraceLeg, TraceStep
+from daybreak.northbound.admin.answers import ProbeAnswer, ProbeArrival, TraceAnswer, TraceLeg, TraceStep
 from daybreak.service.controller import Controller
 from daybreak.service.naming import FlowNames, as_object, title
+from daybreak.service.probe import Arrival, marked
 from daybreak.service.question import Ends, Question, answer, ask, question
 from daybreak.service.slices import SLICE, paced
 from daybreak.southbound.openflow.session import Lost
@@ -58,7 +62,24 @@ class End(NamedTuple):
         return [ip_address(fixed.ip_address).packed for fixed in self.port.fixed_ips or ()]
 
 
+class _Traced(NamedTuple):
+    """A trace, and what it was made of. `there` is the packet's way without its answer's."""
+
+    answer: TraceAnswer
+    first: Port
+    last: Port | None
+    place: Place
+    frame: bytes
+    there: tuple[Leg, ...]
+
+
 Find = Callable[[str], Port]
+
+Where = tuple[str, str]
+"""Host, and the id of the port that a packet comes to there."""
+
+RESERVED = 0xFFFFFF00
+"""Below it are the ports of a switch (OFPP_MAX; OpenFlow 1.3.5, section A.2.1)."""
 
 
 class Trace:
@@ -73,6 +94,64 @@ class Trace:
 
     async def __call__(self, source: str, target: str, packet: str, actual: bool) -> TraceAnswer:
         """Trace a packet. ValueError where it can't be one; NotThere where an end, or a switch's table, is not."""
+        return (await self._traced(source, target, packet, actual)).answer
+
+    async def probe(self, source: str, target: str, packet: str, actual: bool, seconds: float) -> TraceAnswer:
+        """Trace a packet, then send it through the switches; see Probes.send for what is refused."""
+        number = self._controller.probes.choose()
+        traced = await self._traced(source, target, packet, actual, partial(marked, number))
+        if traced.last is None or traced.last.id == traced.first.id:
+            raise ValueError("A probe goes from a port to another port")
+        expected = self._expected(traced)
+        hosts = frozenset(leg.entry.host for leg in traced.there)
+        arrived = await self._controller.probes.send(
+            traced.first.network_id, traced.place, traced.frame, hosts, len(expected), seconds
+        )
+        return msgspec.structs.replace(traced.answer, probe=self._compared(expected, arrived, seconds))
+
+    def _expected(self, traced: _Traced) -> frozenset[Where]:
+        """The ports by which the interpreter has the packet leave."""
+        known = {(place.host, place.ofport): port for port in self.ports() for place in self._places(port)}
+        there = [(leg.entry.host, copy.port) for leg in traced.there for copy in leg.arrivals if copy.port < RESERVED]
+        named = ((host, ofport, known.get((host, ofport))) for host, ofport in there)
+        return frozenset((host, f"OpenFlow port {ofport}" if port is None else port.id) for host, ofport, port in named)
+
+    def _places(self, port: Port) -> tuple[Place, ...]:
+        return self._engine.values(PLACED, port.id)
+
+    def _compared(self, expected: frozenset[Where], arrivals: list[Arrival], seconds: float) -> ProbeAnswer:
+        """What the switches did, beside what the interpreter says."""
+        owners = {cast(PortKey, key).value: cast(PortKey, key).owner for key in self._engine.records[PortKey].values()}
+        ports = cast(dict[str, Port], self._engine.records[Port])
+        shown = tuple(
+            ProbeArrival(
+                host=arrival.host,
+                table=self._names.table(arrival.table),
+                port=as_object(ports[owner]) if (owner := owners.get(arrival.target, "")) in ports else None,
+                milliseconds=round(1000 * arrival.seconds, 1),
+            )
+            for arrival in arrivals
+        )
+        seen = frozenset((each.host, "" if each.port is None else each.port.id) for each in shown)
+
+        def called(key: str) -> str:
+            return title(ports[key]) if key in ports else key or "a port of nobody"
+
+        agrees = seen == expected
+        did = ", ".join(f"arrived at {called(key)} on {host}" for host, key in sorted(seen))
+        if shown:
+            did += f" after {max(each.milliseconds for each in shown):g} ms"
+        else:
+            did = f"did not arrive within {seconds:g} s"
+        if not agrees:
+            told = ", ".join(f"to {called(key)} on {host}" for host, key in sorted(expected)) or "to no port"
+            did = f"DISAGREES: it {did}, but was traced {told}"
+        return ProbeAnswer(arrived=shown, seconds=seconds, agrees=agrees, verdict=did + ", as traced" * agrees)
+
+    async def _traced(
+        self, source: str, target: str, packet: str, actual: bool, mark: Callable[[Ends], Ends] = lambda ends: ends
+    ) -> _Traced:
+        """What is told of a packet, and what that was made of; `mark` may give the packet numbers of its own."""
         asked = question(packet)
         await self._controller.compute.settled()
         first = self._end(source, None)
@@ -80,7 +159,7 @@ class Trace:
             raise NotThere(f"No port has {source}: a trace begins at a port")
         last = self._end(target, first.port)
         place = self._place(first.port)
-        frame = ask(asked, self._ends(asked, first, last))
+        frame = ask(asked, mark(self._ends(asked, first, last)))
         story = _Story(self, actual)
         there = await story.follow(Entry(place.host, place.ofport, frame))
         arrived = [copy for leg in there for copy in leg.arrivals if self._is_meant(leg, copy, last, asked)]
@@ -93,7 +172,7 @@ class Trace:
         answered = None if reply is None else returned
         legs = [*await story.legs(there, THERE), *await story.legs(back, BACK)]
         decided = None if arrived and answered is not False else _last(legs, BACK if arrived else THERE)
-        return TraceAnswer(
+        told = TraceAnswer(
             packet=_words(frame),
             source=as_object(first.port),
             target=None if last.port is None else as_object(last.port),
@@ -105,6 +184,7 @@ class Trace:
             decided=decided,
             legs=tuple(legs),
         )
+        return _Traced(told, first.port, last.port, place, frame, there)
 
     # -- where it begins and ends -------------------------------------------------------------------------------------
 

@@ -332,6 +332,9 @@ class Views:
     async def trace(self, source: str, target: str, packet: str, actual: bool) -> TraceAnswer:
         return await self._trace(source, target, packet, actual)
 
+    async def probe(self, source: str, target: str, packet: str, actual: bool, seconds: float) -> TraceAnswer:
+        return await self._trace.probe(source, target, packet, actual, seconds)
+
     # -- security groups ----------------------------------------------------------------------------------------------
 
     async def rules(self, group: str | None) -> AsyncIterator[RuleAnswer]:

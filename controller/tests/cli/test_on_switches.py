@@ -129,6 +129,21 @@ def test_a_trace_goes_by_the_flows_that_switches_hold(session: Session) -> None:
     session.cloud.until("the pings are counted by each flow on the way", has_risen)
 
 
+def test_a_probe_goes_where_the_trace_says(session: Session) -> None:
+    code, said = session.run("trace", "web", "db", "tcp/5432", "--brief", "--probe")
+    *_, verdict, probe = said.splitlines()
+    assert (code, verdict) == (0, "Delivered, and so is its answer.")
+    title = re.escape(f"port db ({uuid('db')[:8]})")
+    assert re.fullmatch(rf"probe: arrived at {title} on h2 after [0-9.]+ ms, as traced\.", probe)
+    for wrong, why in (
+        (("db", "arp"), "A probe is tcp, udp, sctp with a port, or icmp (an echo request)"),
+        (("web", "tcp/1"), "A probe goes from a port to another port"),
+        (("10.0.0.99", "tcp/1"), "A probe goes from a port to another port"),
+    ):
+        code, said = session.run("trace", "web", *wrong, "--probe")
+        assert (code, why in said) == (2, True), said
+
+
 def test_a_foreign_flow_is_healed_and_reported(session: Session) -> None:
     session.h1.ovs_ofctl("add-flow", "br-int", FOREIGN)
     session.cloud.until("the drift is reported", lambda: ("drift", "h1") in session.check()[1])
@@ -188,6 +203,8 @@ def test_a_host_that_is_cut_off_is_found(session: Session) -> None:
     )
     assert "host h2 is not connected by OpenFlow" in session.run("check")[1]
     assert session.run("flows", "--host", "h2", "--counters") == (1, "Error: The switch of host h2 is not connected\n")
+    refused = "Error: No probe was sent: the switch of host h2 is not connected\n"
+    assert session.run("trace", "web", "db", "tcp/5432", "--probe") == (1, refused)
     session.h2.start_switch()
     session.cloud.until("it is back", lambda: session.run("check")[0] == 0)
 

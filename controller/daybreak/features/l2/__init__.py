@@ -28,6 +28,7 @@ from daybreak.features.vocabulary import (
     MULTICAST,
     NETWORK_MTU,
     ORIGIN,
+    OUTPUT,
     PHYSICAL_OUT,
     PLACED,
     PRESENT,
@@ -74,7 +75,6 @@ TUNNEL_IN = Table("TUNNEL_IN", Stage.TUNNEL_IN, "which network a VNI is, by enca
 SHARED = Table("SHARED", Stage.SWITCH, "copies for the ports of this host that may use a MAC beside their own")
 FLOOD = Table("FLOOD", Stage.SWITCH, "copies for the other hosts of a network")
 TUNNEL_OUT = Table("TUNNEL_OUT", Stage.SWITCH, "one copy into a tunnel, unless this host is meant")
-OUTPUT = Table("OUTPUT", Stage.OUTPUT, "out of the port")
 CHUNK = Register("chunk", 12, "which part of a long list of copies comes next")
 
 

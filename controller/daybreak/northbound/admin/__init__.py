@@ -34,6 +34,9 @@ BASE = "/daybreak/admin/v1"
 LONGEST = 3600.0
 """Seconds for which drops are remembered."""
 
+PROBE_SECONDS, LONGEST_PROBE = 2.0, 60.0
+"""How long a probe is waited for."""
+
 encode = msgspec.json.Encoder().encode
 
 
@@ -75,6 +78,12 @@ class Views(Protocol):
         `actual`: by the flows that the switches have now. Raises ValueError where `packet` is none.
         """
 
+    async def probe(self, source: str, target: str, packet: str, actual: bool, seconds: float) -> TraceAnswer:
+        """The same of a packet that is then sent through the switches, which are given `seconds` to show it.
+
+        Raises NotThere where it can't be sent.
+        """
+
     async def rules(self, group: str | None) -> AsyncIterator[RuleAnswer]:
         """The rules of one security group or of all, and what they let through."""
 
@@ -110,12 +119,6 @@ def routes(views: Views) -> list[BaseRoute]:
             raise HTTPException(400, "Say of which port, host or network")
         return await lines(views.flows(port=port, host=host, network=network, counters=is_true(counters)))
 
-    async def trace(request: Request) -> Response:
-        source, target, packet, actual = asked(request, "from", "to", "packet", "actual")
-        if not (source and target):
-            raise HTTPException(400, "Say from where and to where")
-        return await one(views.trace(source, target, packet or "icmp", is_true(actual)))
-
     async def rules(request: Request) -> Response:
         (group,) = asked(request, "group")
         return await lines(views.rules(group))
@@ -139,13 +142,31 @@ def routes(views: Views) -> list[BaseRoute]:
         "networks": networks,
         "hosts": hosts,
         "flows": flows,
-        "trace": trace,
         "rules": rules,
         "drops": drops,
         "check": check,
     }
     shown = [Route(f"{BASE}/{name}", handler, methods=["GET"]) for name, handler in handlers.items()]
-    return [*shown, Route("/metrics", metrics, methods=["GET"])]
+    return [*shown, *tracing(views), Route("/metrics", metrics, methods=["GET"])]
+
+
+def tracing(views: Views) -> list[BaseRoute]:
+    """GET shows the way of a packet; POST also sends it."""
+
+    async def trace(request: Request) -> Response:
+        source, target, packet, actual = asked(request, "from", "to", "packet", "actual")
+        if not (source and target):
+            raise HTTPException(400, "Say from where and to where")
+        return await one(views.trace(source, target, packet or "icmp", is_true(actual)))
+
+    async def probe(request: Request) -> Response:
+        source, target, packet, actual, seconds = asked(request, "from", "to", "packet", "actual", "seconds")
+        if not (source and target):
+            raise HTTPException(400, "Say from where and to where")
+        waits = duration(seconds, PROBE_SECONDS, LONGEST_PROBE)
+        return await one(views.probe(source, target, packet or "icmp", is_true(actual), waits))
+
+    return [Route(f"{BASE}/trace", trace, methods=["GET"]), Route(f"{BASE}/trace", probe, methods=["POST"])]
 
 
 def asked(request: Request, *names: str) -> list[str | None]:
@@ -164,14 +185,14 @@ def is_true(text: str | None) -> bool:
     return text == "true"
 
 
-def duration(text: str | None) -> float:
-    """A parameter in seconds; 5 minutes unless told otherwise. HTTPException 400 for anything else."""
+def duration(text: str | None, default: float = 300.0, longest: float = LONGEST) -> float:
+    """A parameter in seconds. HTTPException 400 for anything that is none above 0 and up to `longest`."""
     try:
-        seconds = float(text or 300)
+        seconds = default if text is None else float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 < seconds <= LONGEST:
-        raise HTTPException(400, f"seconds: expected a number up to {LONGEST:.0f}")
+    if not 0 < seconds <= longest:
+        raise HTTPException(400, f"seconds: expected a number up to {longest:.0f}")
     return seconds
 
 

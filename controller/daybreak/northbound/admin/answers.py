@@ -160,12 +160,32 @@ class TraceLeg(Struct, frozen=True, kw_only=True):
     steps: tuple[TraceStep, ...]
 
 
+class ProbeArrival(Struct, frozen=True, kw_only=True):
+    """Where a probe would have left its switch: `port` is null where its number is nobody's."""
+
+    host: str
+    table: str
+    port: Object | None
+    milliseconds: float
+
+
+class ProbeAnswer(Struct, frozen=True, kw_only=True):
+    """What became of the same packet in the switches. `seconds` is how long it was waited for; `agrees`: it went where
+    the trace says; `verdict` is for people."""
+
+    arrived: tuple[ProbeArrival, ...]
+    seconds: float
+    agrees: bool
+    verdict: str
+
+
 class TraceAnswer(Struct, frozen=True, kw_only=True):
     """The way of a packet and of its answer.
 
     `actual`: by the flows that the switches have now, not by those that they should have. `delivered` says whether the
     packet came to where it was meant to go, `answered` whether its answer came back (null: there is none to such a
     packet, or it never set out). `verdict` is for people, and `decided` the step in which what did not arrive ended.
+    `probe`: what the switches did with it (null: none was sent).
     """
 
     packet: str
@@ -178,6 +198,7 @@ class TraceAnswer(Struct, frozen=True, kw_only=True):
     verdict: str
     decided: TraceStep | None
     legs: tuple[TraceLeg, ...]
+    probe: ProbeAnswer | None = None
 
 
 class Finding(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,201 @@
+"""io: sends a packet of our own through the switches, and hears from them where it went.
+
+Before it is sent, every switch that has its network has a flow that shows it to us in place of the VM (feature probe);
+where one can't have it, nothing is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
+from random import SystemRandom
+from typing import NamedTuple
+
+from daybreak.engine.explain import dependents
+from daybreak.engine.memo import Memo
+from daybreak.features.vocabulary import TARGET, Place, network_topic
+from daybreak.model import Expect, Probe, Transaction
+from daybreak.northbound.admin import NotThere
+from daybreak.service.compute import Compute
+from daybreak.service.progress import Progresses
+from daybreak.service.question import Ends
+from daybreak.service.switches import Switches
+from daybreak.southbound.openflow.session import Lost
+from daybreak.store.contract import Conflict, Store
+from daybreak.wire.openflow import fields as f
+from daybreak.wire.openflow.actions import Output, encode_actions
+from daybreak.wire.openflow.headers import SCTP, read
+from daybreak.wire.openflow.messages_experimenter import CtFlush, CtTuple, Icmp
+from daybreak.wire.openflow.messages_header import Port as Reserved
+from daybreak.wire.openflow.messages_packet import PacketIn, PacketOut
+from daybreak.wire.packet import EtherType, IpProtocol
+
+AT_A_TIME = 8
+"""Probes that may be on their way: each is two changes for all switches of its network."""
+
+TTL = 211
+"""What marks a probe: systems begin at 32, 64, 128 or 255."""
+
+APPLY_SECONDS = 10.0
+"""How long switches may take to be ready for a probe."""
+
+LOWEST, HIGHEST = 61_000, 65_535
+"""Source ports, and identifiers of echo requests: above those that Linux clients take (ip_local_port_range, ip(7))."""
+
+PORTS: dict[int, tuple[str, f.Field, f.Field]] = {
+    IpProtocol.TCP: ("tcp", f.TCP_SRC, f.TCP_DST),
+    IpProtocol.UDP: ("udp", f.UDP_SRC, f.UDP_DST),
+    SCTP: ("sctp", f.SCTP_SRC, f.SCTP_DST),
+}
+ECHO: dict[int, tuple[f.Field, int]] = {IpProtocol.ICMP: (f.ICMPV4_TYPE, 8), IpProtocol.ICMPV6: (f.ICMPV6_TYPE, 128)}
+
+
+def chosen() -> int:
+    """A source port, or the identifier of an echo request."""
+    return SystemRandom().randint(LOWEST, HIGHEST)
+
+
+def marked(number: int, ends: Ends) -> Ends:
+    """A probe's: with a source port, or identifier, of its own."""
+    return ends._replace(port=number, identifier=number, ttl=TTL)
+
+
+class Arrival(NamedTuple):
+    """Where a probe came out: the number of the port in that host's table, and how long it took."""
+
+    host: str
+    table: int
+    target: int
+    seconds: float
+
+
+def probe_of(network: str, frame: bytes) -> Probe:
+    """The record of a frame. ValueError where it is none that switches can be told of exactly."""
+    values = read(frame).values
+    number = values.get(f.IP_PROTO, 0)
+    if number in PORTS:
+        protocol, source_port, target_port = PORTS[number]
+        ports = values[source_port], values[target_port]
+    elif number in ECHO and values.get(ECHO[number][0]) == ECHO[number][1]:
+        protocol, ports = "icmp", (0, 0)
+    else:
+        raise ValueError("A probe is tcp, udp, sctp with a port, or icmp (an echo request)")
+    is_ipv4 = values[f.ETH_TYPE] == EtherType.IPV4
+    ends = (f.IPV4_SRC, f.IPV4_DST) if is_ipv4 else (f.IPV6_SRC, f.IPV6_DST)
+    source, target = (str(ip_address(values[end].to_bytes(4 if is_ipv4 else 16))) for end in ends)
+    source_mac, target_mac = (values[mac].to_bytes(6).hex(":") for mac in (f.ETH_SRC, f.ETH_DST))
+    return Probe(network, source_mac, target_mac, source, target, protocol, values[f.NW_TTL], *ports)
+
+
+def forgetting(probe: Probe, frame: bytes) -> bytes:
+    """The message that has a switch forget the connection that a probe began, in whatever zone."""
+    source, target = ip_address(probe.source).packed, ip_address(probe.target).packed
+    headers = read(frame)
+    number, at = headers.values[f.IP_PROTO], headers.transport
+    icmp = Icmp(int.from_bytes(frame[at + 4 : at + 6]), frame[at], frame[at + 1]) if number in ECHO else None
+    return CtFlush(number, CtTuple(source, target, probe.source_port, probe.target_port, icmp)).encode()
+
+
+class Probes:
+    """Sends probes. `choose` gives source ports."""
+
+    def __init__(self, store: Store, compute: Compute, switches: Switches, choose: Callable[[], int] = chosen) -> None:
+        self.choose = choose
+        self._store, self._compute, self._switches = store, compute, switches
+        self._progress = Progresses(compute, switches)
+        self._arrivals: dict[str, asyncio.Queue[Arrival]] = {}
+        self._sent: dict[str, float] = defaultdict(float)
+
+    def leftovers(self) -> list[str]:
+        """Those that a controller that ended before its time left in the store."""
+        return list(self._store.rows(Probe))
+
+    async def sweep(self, keys: Iterable[str]) -> None:
+        """Nobody waits for these."""
+        await self._store.commit(Transaction(delete=tuple((Probe, key) for key in keys)))
+
+    def packet(self, host: str, memo: Memo, packet: PacketIn) -> None:
+        """A switch shows a packet that a probe's flow took."""
+        if memo.key in self._arrivals and memo.key in self._sent:
+            bits = self._compute.engine.pipeline.registers[TARGET]
+            number = int(bits.field.name.removeprefix("reg"))
+            target = packet.registers.get(number, 0) >> bits.offset & (1 << bits.width) - 1
+            took = asyncio.get_running_loop().time() - self._sent[memo.key]
+            self._arrivals[memo.key].put_nowait(Arrival(host, packet.table, target, took))
+
+    async def send(
+        self, network: str, place: Place, frame: bytes, hosts: frozenset[str], expected: int, seconds: float
+    ) -> list[Arrival]:
+        """Send a frame as if a VM had, and return where it came out: `expected` places, or those of `seconds`.
+
+        `hosts` are those that it should come through. NotThere, and nothing is sent, where one of them is not there or
+        a switch is not ready; ValueError where it is no frame for a probe.
+        """
+        probe = probe_of(network, frame)
+        for host in sorted({place.host, *hosts}):
+            if host not in self._switches.appliers:
+                raise NotThere(f"No probe was sent: the switch of host {host} is not connected")
+        if len(self._arrivals) >= AT_A_TIME:
+            raise NotThere(f"No probe was sent: {AT_A_TIME} are on their way, wait for one to end")
+        if probe.key in self._arrivals:
+            raise NotThere("No probe was sent: one with the same addresses and ports is on its way")
+        arrivals = self._arrivals[probe.key] = asyncio.Queue()
+        try:
+            await self._prepare(probe)
+            self._sent[probe.key] = asyncio.get_running_loop().time()
+            self._put(place, frame)
+            return await _heard(arrivals, expected, seconds)
+        finally:
+            self._arrivals.pop(probe.key)
+            self._sent.pop(probe.key, None)
+            await asyncio.shield(self._end(probe, frame, hosts | {place.host}))
+
+    async def _prepare(self, probe: Probe) -> None:
+        """Return when every switch that has the network would show us the probe."""
+        watch = self._progress.watch()
+        try:
+            done = await self._store.commit(Transaction(put=(probe,), expect=(Expect(Probe, probe.key, None),)))
+            late = await watch.applied(done.revision, (), APPLY_SECONDS)
+        except Conflict:
+            raise NotThere("No probe was sent: one with the same addresses and ports is on its way") from None
+        finally:
+            watch.close()
+        appliers = self._switches.appliers
+        cookies = {memo.cookie for memo in dependents(self._compute.engine, Probe, probe.key)}
+        refused = [host for host in self._ready(probe) if not cookies.isdisjoint(appliers[host].quarantine)]
+        if late or refused:
+            names = ", ".join(sorted({*late, *refused}))
+            raise NotThere(f"No probe was sent: it would not be held back from its VM by the switches of {names}")
+
+    def _ready(self, probe: Probe) -> list[str]:
+        subscribers = self._switches.subscribers(network_topic(probe.network))
+        return [host for host in subscribers if host in self._switches.appliers]
+
+    def _put(self, place: Place, frame: bytes) -> None:
+        applier = self._switches.appliers.get(place.host)
+        if applier is None:
+            raise NotThere(f"No probe was sent: the switch of host {place.host} is not connected")
+        applier.switch.send(PacketOut(frame, encode_actions([Output(Reserved.TABLE)]), place.ofport).encode())
+
+    async def _end(self, probe: Probe, frame: bytes, hosts: frozenset[str]) -> None:
+        """Forget it, and have the switches forget its connection; Open vSwitch before 3.1 waits until that expires."""
+        for host in hosts & self._switches.appliers.keys():
+            try:
+                await self._switches.appliers[host].switch.plain([forgetting(probe, frame)])
+            except Lost:
+                continue
+        await self.sweep([probe.key])
+
+
+async def _heard(arrivals: asyncio.Queue[Arrival], expected: int, seconds: float) -> list[Arrival]:
+    """The first arrivals, as many as are expected; all of those seconds where none is."""
+    heard: list[Arrival] = []
+    try:
+        async with asyncio.timeout(seconds):
+            while not expected or len(heard) < expected:
+                heard.append(await arrivals.get())
+    except TimeoutError:
+        pass
+    return heard
