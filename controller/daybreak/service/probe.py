@@ -7,7 +7,6 @@ where one can't have it, nothing is sent.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from random import SystemRandom
@@ -106,7 +105,7 @@ class Probes:
         self._store, self._compute, self._switches = store, compute, switches
         self._progress = Progresses(compute, switches)
         self._arrivals: dict[str, asyncio.Queue[Arrival]] = {}
-        self._sent: dict[str, float] = defaultdict(float)
+        self._sent: dict[str, float] = {}
 
     def leftovers(self) -> list[str]:
         """Those that a controller that ended before its time left in the store."""
@@ -134,9 +133,8 @@ class Probes:
         a switch is not ready; ValueError where it is no frame for a probe.
         """
         probe = probe_of(network, frame)
-        for host in sorted({place.host, *hosts}):
-            if host not in self._switches.appliers:
-                raise NotThere(f"No probe was sent: the switch of host {host} is not connected")
+        concerned = hosts | {place.host}
+        self._check(concerned)
         if len(self._arrivals) >= AT_A_TIME:
             raise NotThere(f"No probe was sent: {AT_A_TIME} are on their way, wait for one to end")
         if probe.key in self._arrivals:
@@ -144,13 +142,19 @@ class Probes:
         arrivals = self._arrivals[probe.key] = asyncio.Queue()
         try:
             await self._prepare(probe)
+            self._check(concerned)
             self._sent[probe.key] = asyncio.get_running_loop().time()
-            self._put(place, frame)
+            packet = PacketOut(frame, encode_actions([Output(Reserved.TABLE)]), place.ofport)
+            self._switches.appliers[place.host].switch.send(packet.encode())
             return await _heard(arrivals, expected, seconds)
         finally:
-            self._arrivals.pop(probe.key)
-            self._sent.pop(probe.key, None)
-            await asyncio.shield(self._end(probe, frame, hosts | {place.host}))
+            await asyncio.shield(self._end(probe, frame, concerned))
+
+    def _check(self, hosts: Iterable[str]) -> None:
+        """What is not connected can't be asked, and may still forward."""
+        for host in sorted(hosts):
+            if host not in self._switches.appliers:
+                raise NotThere(f"No probe was sent: the switch of host {host} is not connected")
 
     async def _prepare(self, probe: Probe) -> None:
         """Return when every switch that has the network would show us the probe."""
@@ -173,20 +177,18 @@ class Probes:
         subscribers = self._switches.subscribers(network_topic(probe.network))
         return [host for host in subscribers if host in self._switches.appliers]
 
-    def _put(self, place: Place, frame: bytes) -> None:
-        applier = self._switches.appliers.get(place.host)
-        if applier is None:
-            raise NotThere(f"No probe was sent: the switch of host {place.host} is not connected")
-        applier.switch.send(PacketOut(frame, encode_actions([Output(Reserved.TABLE)]), place.ofport).encode())
-
     async def _end(self, probe: Probe, frame: bytes, hosts: frozenset[str]) -> None:
         """Forget it, and have the switches forget its connection; Open vSwitch before 3.1 waits until that expires."""
+        try:
+            await self.sweep([probe.key])
+        finally:
+            self._arrivals.pop(probe.key)  # not before: another one like it would lose its flow
+            self._sent.pop(probe.key, None)
         for host in hosts & self._switches.appliers.keys():
             try:
                 await self._switches.appliers[host].switch.plain([forgetting(probe, frame)])
             except Lost:
                 continue
-        await self.sweep([probe.key])
 
 
 async def _heard(arrivals: asyncio.Queue[Arrival], expected: int, seconds: float) -> list[Arrival]:

@@ -102,22 +102,23 @@ class Trace:
         traced = await self._traced(source, target, packet, actual, partial(marked, number))
         if traced.last is None or traced.last.id == traced.first.id:
             raise ValueError("A probe goes from a port to another port")
-        expected = self._expected(traced)
+        expected = await self._expected(traced)
         hosts = frozenset(leg.entry.host for leg in traced.there)
         arrived = await self._controller.probes.send(
             traced.first.network_id, traced.place, traced.frame, hosts, len(expected), seconds
         )
         return msgspec.structs.replace(traced.answer, probe=self._compared(expected, arrived, seconds))
 
-    def _expected(self, traced: _Traced) -> frozenset[Where]:
+    async def _expected(self, traced: _Traced) -> frozenset[Where]:
         """The ports by which the interpreter has the packet leave."""
-        known = {(place.host, place.ofport): port for port in self.ports() for place in self._places(port)}
+        known: dict[tuple[str, int], Port] = {}
+        async for port in paced([*self.ports()], 10 * SLICE):
+            known |= {(place.host, place.ofport): port for place in self._engine.values(PLACED, port.id)}
         there = [(leg.entry.host, copy.port) for leg in traced.there for copy in leg.arrivals if copy.port < RESERVED]
-        named = ((host, ofport, known.get((host, ofport))) for host, ofport in there)
-        return frozenset((host, f"OpenFlow port {ofport}" if port is None else port.id) for host, ofport, port in named)
-
-    def _places(self, port: Port) -> tuple[Place, ...]:
-        return self._engine.values(PLACED, port.id)
+        return frozenset(
+            (host, known[host, ofport].id if (host, ofport) in known else f"OpenFlow port {ofport}")
+            for host, ofport in there
+        )
 
     def _compared(self, expected: frozenset[Where], arrivals: list[Arrival], seconds: float) -> ProbeAnswer:
         """What the switches did, beside what the interpreter says."""

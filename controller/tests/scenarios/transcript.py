@@ -61,6 +61,7 @@ from daybreak.model import (
     Port,
     PortBinding,
     PortStatus,
+    Probe,
     Record,
     SecurityGroup,
     SecurityGroupRule,
@@ -85,6 +86,7 @@ KINDS: tuple[type[Record], ...] = (
     Interface,
     Location,
     PortStatus,
+    Probe,
 )
 KEYS: tuple[tuple[tuple[type[Number], ...], str], ...] = (
     ((NetworkKey,), "datapath"),
@@ -220,6 +222,26 @@ def security(kind: str, name: str, words: list[str]) -> Record:
     return AddressGroup(id=name, addresses=tuple(several(" ".join(words))))
 
 
+def probe_of(words: list[str]) -> Probe:
+    """A probe: network, protocol, and for each end MAC, address and, but for ICMP, port."""
+    network, protocol, source_mac, source, *rest = words
+    if protocol == "icmp":
+        return Probe(network, source_mac, rest[0], source, rest[1], protocol, 211)
+    return Probe(network, source_mac, rest[1], source, rest[2], protocol, 211, int(rest[0]), int(rest[3]))
+
+
+def passing(command: str, words: list[str]) -> Record | tuple[type[Record], str]:
+    """What the controller itself writes for a while."""
+    match command:
+        case "applied":
+            return Location(*words)
+        case "unapplied":
+            return Location, words[0]
+        case "probe":
+            return probe_of(words)
+    return Probe, probe_of(words).key
+
+
 def crowd(network: str, count: int, words: Words) -> Iterator[Record]:
     """Applied ports, each on a host of its own or all on one."""
     ips = ip_network(words.values["ips"])
@@ -309,10 +331,8 @@ class Player:
                 yield self._put(interface, Words(more).given(ofport=("ofport", int)) | link)
             case ["unplug", port, host, *more]:
                 yield Interface, f"{host}/{Words(more).values.get('as', f'tap-{port}')}"
-            case ["applied", port, host]:
-                yield Location(port, host)
-            case ["unapplied", port]:
-                yield Location, port
+            case ["applied" | "unapplied" | "probe" | "unprobe", *more]:
+                yield passing(words[0], more)
             case ["status", port, host, *state]:
                 yield PortStatus(port, state == ["active"], host, None if state == ["active"] else " ".join(state))
             case ["delete", kind, name]:
