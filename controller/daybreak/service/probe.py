@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from ipaddress import ip_address
 from random import SystemRandom
 from typing import NamedTuple
@@ -184,11 +185,11 @@ class Probes:
         finally:
             self._arrivals.pop(probe.key)  # not before: another one like it would lose its flow
             self._sent.pop(probe.key, None)
-        for host in hosts & self._switches.appliers.keys():
-            try:
-                await self._switches.appliers[host].switch.plain([forgetting(probe, frame)])
-            except Lost:
-                continue
+        for host in hosts:
+            applier = self._switches.appliers.get(host)
+            with suppress(Lost):
+                if applier is not None:
+                    await applier.switch.plain([forgetting(probe, frame)])
 
 
 async def _heard(arrivals: asyncio.Queue[Arrival], expected: int, seconds: float) -> list[Arrival]:
