@@ -71,7 +71,7 @@ def test_rules_are_counted_once_whatever_restarts(cloud: Cloud, hosts: list[Hype
         for _ in range(3):
             assert client.call(server, "tcp", 80)
     cloud.until("the connections are counted", lambda: counters(cloud, "web")[0] == 3)
-    assert counters(cloud, "web")[1] > 3 * 2
+    cloud.until("their packets, too", lambda: counters(cloud, "web")[1] > 3 * 2)
     assert counters(cloud, "ssh") == (0, 0)
 
     # A controller that is killed has lost nothing when it is back, and counts nothing twice.
