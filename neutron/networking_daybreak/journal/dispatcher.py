@@ -129,14 +129,19 @@ class Dispatcher:
         deadline = time.monotonic() + self.conf.timeout + 5
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        is_settled = not any(stream.holds for stream in self._streams)
+        is_settled = self.is_settled and not any(stream.is_holding for stream in self._streams)
         with suppress(Exception):
             self.membership.leave(neutron_context.get_admin_context(), is_settled=is_settled)
 
     @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left of what this server claimed before it joined."""
+        return self.membership.state == states.ACTIVE
+
+    @property
     def is_active(self) -> bool:
         """Whether claims may be made."""
-        return self.membership.state == states.ACTIVE and not self.stopping.is_set()
+        return self.is_settled and not self.stopping.is_set()
 
     # -- the member ---------------------------------------------------------------------------------------------------
 
@@ -235,6 +240,16 @@ class Dispatcher:
                     raise Unavailable("joining anew") from None
                 north.raise_fence(Fence(self.conf.client, writer, stands + 1))
 
+    def begin_anew(self, owner: Owner) -> None:
+        """It isn't certain what an owner has claimed, as when the database went away meanwhile.
+
+        So the member joins again, with a higher token, and what was claimed under this one is settled as for one that
+        was killed.
+        """
+        if self.membership.token == owner.token:
+            LOG.warning("It is not certain what was claimed: joining anew")
+            self.membership.state = states.GONE
+
     def step_down(self, context: Any) -> None:
         """This server can't reach a controller and holds claims whose fate is not known: let others settle them."""
         if self.membership.state == states.ACTIVE:
@@ -278,6 +293,12 @@ class Stream:
         self._number = number
         self._count = 0
         self.holds: list[Claim] = []
+        self._is_claiming = False
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether anything is claimed, as far as is known."""
+        return self._is_claiming or bool(self.holds)
 
     def run(self) -> None:
         """Until the dispatcher stops."""
@@ -308,7 +329,9 @@ class Stream:
             return 0
         owner = Owner(dispatcher.membership.name, dispatcher.membership.token)
         limit = dispatcher.conf.batch
+        self._is_claiming = True
         claimed = self.holds = journal.claim(context, owner, KINDS, limit, time.time())
+        self._is_claiming = False
         if not claimed:
             return 0
         crash_point("after-claim")
@@ -374,12 +397,18 @@ class Stream:
             self._let_go(context, owner)
 
     def _let_go(self, context: Any, owner: Owner | None = None) -> None:
-        """Give up what's held; where that fails, others take it over."""
+        """Give up what's held. Where that fails, or it isn't known what that is, the member begins anew."""
         membership = self._dispatcher.membership
         owner = owner or Owner(membership.name, membership.token)
-        with suppress(Exception):
+        is_free = not self._is_claiming
+        try:
             journal.release(context, owner, [claim.head for claim in self.holds])
-            self.holds = []
+        except Exception as error:
+            LOG.error("Giving up a batch fails: %s", place(error))
+            is_free = False
+        self.holds, self._is_claiming = [], False
+        if not is_free:
+            self._dispatcher.begin_anew(owner)
 
     def _replaced(self, context: Any, owner: Owner, replaced: Replaced) -> None:
         """The controller saw a higher token of this stream's. Others took over, or the database is an old one."""

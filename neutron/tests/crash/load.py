@@ -11,7 +11,7 @@ from typing import Any
 from daybreak_lab import wait_for
 from daybreak_lab.openstack import ApiError, Client, member
 
-from ..cloud import Cloud, by_id
+from ..cloud import JOURNAL, Cloud, by_id
 
 GENEROUS = 120.0
 """Seconds until something that should happen counts as failed."""
@@ -222,6 +222,10 @@ def seconds_until_equal(cloud: Cloud) -> float:
         wait_for("Neutron and the controller to be equal", are_equal, GENEROUS)
     except BaseException:
         print(f"{len(last)} differences:", *last[:20], sep="\n")
+        for table in ("daybreak_journal", "daybreak_member"):
+            print(f"{table}:", *cloud.database.query(f"SELECT * FROM {table}")[:20], sep="\n")
+        for server in cloud.servers:
+            print(f"{server.name}:", server.daemons[JOURNAL].said[-3000:], sep="\n")
         raise
     return time.monotonic() - began
 
