@@ -25,13 +25,13 @@ test: ## All tests, suite by suite; ARGS="-k word" to choose, ARGS="-m 'not ovs'
 	    if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
 
 test-controller: setup ## The controller's tests
-	@$(SUITE) controller 480 $(AS_ROOT) $(BIN)/pytest -q -p no:cacheprovider controller $(ARGS)
+	@$(SUITE) controller 600 $(AS_ROOT) $(BIN)/pytest -q -p no:cacheprovider controller $(ARGS)
 
 test-lab: setup ## The lab's tests
 	@$(SUITE) lab 90 $(AS_ROOT) $(BIN)/pytest -q -p no:cacheprovider lab $(ARGS)
 
 test-neutron: setup-neutron ## The Neutron driver's tests, with a real Neutron and real databases
-	@$(SUITE) neutron 420 $(AS_ROOT) .venv-neutron/bin/pytest -q -p no:cacheprovider neutron $(ARGS)
+	@$(SUITE) neutron 480 $(AS_ROOT) .venv-neutron/bin/pytest -q -p no:cacheprovider neutron $(ARGS)
 
 check: setup ## Style, types, which part may import which, links in the documentation
 	@$(BIN)/ruff check .
