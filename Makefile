@@ -7,6 +7,9 @@ BIN := .venv/bin
 AS_ROOT := packaging/setup/as-root
 SUITE := packaging/suite
 SUITES := controller lab neutron
+# Files of tests are shared out to so many processes; JOBS=0: none but pytest's own, to debug.
+JOBS := 2
+PYTEST := pytest -q -p no:cacheprovider -n $(JOBS) --dist loadfile
 
 help: ## Show what there is (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,13 +28,13 @@ test: ## All tests, suite by suite; ARGS="-k word" to choose, ARGS="-m 'not ovs'
 	    if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
 
 test-controller: setup ## The controller's tests
-	@$(SUITE) controller 600 $(AS_ROOT) $(BIN)/pytest -q -p no:cacheprovider controller $(ARGS)
+	@$(SUITE) controller 600 $(AS_ROOT) $(BIN)/$(PYTEST) controller $(ARGS)
 
 test-lab: setup ## The lab's tests
-	@$(SUITE) lab 90 $(AS_ROOT) $(BIN)/pytest -q -p no:cacheprovider lab $(ARGS)
+	@$(SUITE) lab 90 $(AS_ROOT) $(BIN)/$(PYTEST) lab $(ARGS)
 
 test-neutron: setup-neutron ## The Neutron driver's tests, with a real Neutron and real databases
-	@$(SUITE) neutron 480 $(AS_ROOT) .venv-neutron/bin/pytest -q -p no:cacheprovider neutron $(ARGS)
+	@$(SUITE) neutron 480 $(AS_ROOT) .venv-neutron/bin/$(PYTEST) neutron $(ARGS)
 
 check: setup ## Style, types, which part may import which, links in the documentation
 	@$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from daybreak_lab import Machine
 
 _numbers = itertools.count()
 PIECE = 64
+AGAIN = 0.1  # seconds
 
 
 def family_of(address: str) -> socket.AddressFamily:
@@ -80,13 +81,15 @@ class Udp(Pair):
         _, self._peer = self._server.recvfrom(100)
 
     def talks(self, seconds: float = 1.0) -> bool:
-        """Whether what the server sends now arrives."""
+        """Whether what the server sends now arrives: said again and again, for a datapath looks at its flows a moment later."""
         said = f"{next(_numbers)}".encode()
-        self._server.sendto(said, self._peer)
-        self._client.settimeout(seconds)
-        try:
-            while self._client.recv(100) != said:
-                pass
-        except TimeoutError:
-            return False
-        return True
+        self._client.settimeout(AGAIN)
+        for _ in range(round(seconds / AGAIN)):
+            self._server.sendto(said, self._peer)
+            try:
+                while self._client.recv(100) != said:
+                    pass
+            except TimeoutError:
+                continue
+            return True
+        return False
