@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from daybreak.engine.memo import Memo, Topic, pairs
 from daybreak.engine.pipeline import Pipeline
-from daybreak.engine.rule import Output, Relation, Rule
+from daybreak.engine.rule import Output, Relation, Rule, hash_of
 from daybreak.engine.view import View, ordered
 from daybreak.model import Change, Record
 
@@ -174,8 +174,10 @@ class Engine:
                 table[key] = new
             if not self._is_first:
                 self._touch(kind, key)
-        runs = self.runs
-        for rule, run, dirty in zip(self.rules, self._runners, self._dirty, strict=True):
+        runs, runners, hashes = self.runs, self._runners, dict[str, int]()
+        if self._is_first:
+            runners = [self._first_runner(rule, hashes) for rule in self.rules]
+        for rule, run, dirty in zip(self.rules, runners, self._dirty, strict=True):
             rows = self._rows(rule)
             pause = self.runs + SLICE
             for key, row in list(rows.items()) if self._is_first else [(key, rows.get(key)) for key in dirty]:
@@ -248,6 +250,67 @@ class Engine:
                 memos.pop(cookie, None)
 
         return run
+
+    def _first_runner(self, rule: Rule, hashes: dict[str, int]) -> Callable[[str, Any], None]:
+        """The same for the first wave, where nothing is there yet: a controller that starts computes all in it.
+
+        It takes for granted that all goes well, and where it does not, leaves the key to the usual run. `hashes` has
+        the hash of each key, for many rules run for one.
+        """
+        call, usual, view, noted = invocation(rule, self._view), self._runner(rule), self._view, self._view.noted
+
+        def run(key: str, row: Any) -> None:
+            view.rule = rule
+            view.key = key
+            try:
+                outputs = list(call(key, row))
+                if outputs or noted:
+                    number = hashes.get(key)
+                    if number is None:
+                        number = hashes[key] = hash_of(key)
+                    self._put(Memo(rule, key, rule.mark ^ number), outputs)
+            except Exception:  # whatever it is, the usual run meets it again, and says it
+                noted.clear()
+                usual(key, row)
+            else:
+                self.runs += 1
+
+        return run
+
+    def _put(self, memo: Memo, outputs: list[Output]) -> None:
+        """A new memo with its result, where nothing is in its way. Raises, and changes nothing, where something is."""
+        if self.conflicts or self.memos.setdefault(memo.cookie, memo) is not memo:
+            raise LookupError
+        prefix = memo.cookie.to_bytes(8, "big")
+        encoders = self.pipeline.encoders
+        places: list[Any] = []
+        facts: list[Any] = []
+        name = None
+        try:
+            for target, what, value in outputs:
+                if type(target) is Relation:
+                    facts += (target, what, value)
+                    continue
+                if target != name:
+                    topic, name = self._topic(target), target
+                    flows = topic.flows
+                key, instructions = encoders[what](*value)
+                body = prefix + instructions
+                if flows.setdefault(key, body) is not body:
+                    raise LookupError
+                places += (topic, key)
+        except Exception:
+            for topic, key in pairs(tuple(places)):
+                del topic.flows[key]
+            del self.memos[memo.cookie]
+            raise
+        memo.flows = tuple(places)
+        if facts:
+            self._exchange(memo, tuple(facts))
+        noted = self._view.noted
+        if noted:
+            self._note(memo, tuple(noted))
+            noted.clear()
 
     def _replace(
         self, memo: Memo, places: tuple[Any, ...], bodies: list[bytes], facts: tuple[Any, ...], failure: str | None

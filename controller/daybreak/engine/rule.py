@@ -35,13 +35,13 @@ COOKIE_OWNER = 0xDB
 HASH_MASK = (1 << 56) - 1
 
 
-@lru_cache(maxsize=1024)
-def stable_hash(text: str) -> int:
-    """56 bits that are the same in every process and every version (Python's own hash is salted).
-
-    Remembered for a while: several rules run for the same key in one wave.
-    """
+def hash_of(text: str) -> int:
+    """56 bits that are the same in every process and every version (Python's own hash is salted)."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "big")
+
+
+stable_hash = lru_cache(maxsize=1024)(hash_of)
+"""The same, remembered for a while: several rules run for the same key in one wave."""
 
 
 class Relation:
@@ -65,7 +65,7 @@ class Relation:
 class Rule:
     """A function with what it declares: its root, what it may read and which relations it may contribute to."""
 
-    __slots__ = ("emits", "feature", "function", "name", "rank", "reads", "root", "salt")
+    __slots__ = ("emits", "feature", "function", "mark", "name", "rank", "reads", "root")
 
     def __init__(
         self,
@@ -81,14 +81,14 @@ class Rule:
         self.emits = emits
         self.feature = function.__module__.rsplit(".", 1)[-1]
         self.rank = 0
-        self.salt = stable_hash(f"{self.feature}.{self.name}")
+        self.mark = COOKIE_OWNER << 56 | stable_hash(f"{self.feature}.{self.name}")
 
     def __repr__(self) -> str:
         return f"{self.feature}.{self.name}"
 
     def cookie(self, key: str) -> int:
         """64 bits: our mark, and a stable hash of (feature, rule, key). No generation: a restart rewrites nothing."""
-        return COOKIE_OWNER << 56 | stable_hash(key) ^ self.salt
+        return self.mark ^ stable_hash(key)
 
 
 def rule(

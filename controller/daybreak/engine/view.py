@@ -38,29 +38,26 @@ class View:
     def get(self, kind: type[R], key: str) -> R | None:
         """The record, or None."""
         if key != self.key:
-            self.noted.append(kind)
-            self.noted.append(key)
+            self.noted += (kind, key)
         return self.records[kind].get(key)  # type: ignore[return-value]
 
     def all(self, relation: Relation, key: str) -> tuple[Any, ...]:
         """All values of the key, sorted; () where there is none."""
         if key != self.key:
-            self.noted.append(relation)
-            self.noted.append(key)
+            self.noted += (relation, key)
         values = self.relations[relation].get(key)
         return () if values is None else ordered(values)
 
     def one(self, relation: Relation, key: str) -> Any:
         """The value of a key that has at most one, or None; more than one is a Contradiction."""
         if key != self.key:
-            self.noted.append(relation)
-            self.noted.append(key)
+            self.noted += (relation, key)
         values = self.relations[relation].get(key)
         if values is None:
             return None
         if len(values) > 1:
             raise Contradiction(f"{relation} of {key} is not one but {len(values)}: {ordered(values)}")
-        return next(iter(values))
+        return values[0] if type(values) is tuple else next(iter(values))
 
 
 class CheckedView(View):

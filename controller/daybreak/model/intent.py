@@ -189,4 +189,6 @@ class Port(Record, frozen=True, gc=False, omit_defaults=True):
         """The hosts among which it may be, the one where it is first; none: wherever somebody claims it."""
         if not self.host_id:
             return ()
-        return tuple(dict.fromkeys((self.host_id, *(binding.host for binding in self.bindings or ()))))
+        if not self.bindings:
+            return (self.host_id,)
+        return tuple(dict.fromkeys((self.host_id, *(binding.host for binding in self.bindings))))

@@ -81,7 +81,7 @@ class Udp(Pair):
         _, self._peer = self._server.recvfrom(100)
 
     def talks(self, seconds: float = 1.0) -> bool:
-        """Whether what the server sends now arrives: said again and again, for a datapath looks at its flows a moment later."""
+        """Whether what the server sends now arrives; said again, for a datapath looks at its flows a moment later."""
         said = f"{next(_numbers)}".encode()
         self._client.settimeout(AGAIN)
         for _ in range(round(seconds / AGAIN)):

@@ -198,7 +198,9 @@ TO_LOCAL_PORTS = Shape(
 
 def shared_macs(port: Port) -> set[str]:
     """MACs that a port may use beside its own. One of a group (multicast) is not: it would draw others' broadcasts."""
-    macs = {pair.mac_address for pair in port.allowed_address_pairs or () if pair.mac_address}
+    if not port.allowed_address_pairs:
+        return set()
+    macs = {pair.mac_address for pair in port.allowed_address_pairs if pair.mac_address}
     return {mac for mac in macs if mac != port.mac_address and not mac_bytes(mac)[0] & 1}
 
 

@@ -146,7 +146,8 @@ def answers(port: Port, view: View) -> Iterator[Output]:
         if ":" in address:
             yield capable(topic, ND_EXT), ANSWER_ND, (facts.key, ipv6_bytes(address), mac)
             continue
-        yield topic, ANSWER_ARP, (facts.key, ipv4_number(address), mac)
+        number = ipv4_number(address)
+        yield topic, ANSWER_ARP, (facts.key, number, mac)
         for place in places:
             if place.ofport and key is not None:
-                yield host_topic(place.host), ASK_OWN_ARP, (key.value, ipv4_number(address))
+                yield host_topic(place.host), ASK_OWN_ARP, (key.value, number)
