@@ -32,6 +32,10 @@ ALWAYS = ""
 """The key of rules without a root."""
 
 
+NOTHING: tuple[tuple[Any, ...], list[bytes], tuple[Any, ...]] = ((), [], ())
+"""What comes of a run that yields nothing."""
+
+
 class Wave(NamedTuple):
     """What one transaction changed; what is there now is read from the engine (`topics`, `values`).
 
@@ -121,6 +125,7 @@ class Engine:
         for rule, dirty in zip(self.rules, self._dirty, strict=True):
             for source in {rule.root, *rule.reads}:
                 self._wakes[source].append(dirty)
+        self._roots = [self._rows(rule) for rule in self.rules]
         self._runners = [self._runner(rule) for rule in self.rules]
         self._changed_flows: dict[Topic, set[bytes]] = defaultdict(set)
         self._changed_facts: dict[Relation, set[str]] = defaultdict(set)
@@ -177,8 +182,9 @@ class Engine:
         runs, runners, hashes = self.runs, self._runners, dict[str, int]()
         if self._is_first:
             runners = [self._first_runner(rule, hashes) for rule in self.rules]
-        for rule, run, dirty in zip(self.rules, runners, self._dirty, strict=True):
-            rows = self._rows(rule)
+        for rows, run, dirty in zip(self._roots, runners, self._dirty, strict=True):
+            if not (dirty or self._is_first):
+                continue
             pause = self.runs + SLICE
             for key, row in list(rows.items()) if self._is_first else [(key, rows.get(key)) for key in dirty]:
                 run(key, row)
@@ -222,7 +228,7 @@ class Engine:
         Where nothing came of it and nothing was read, there is nothing to remember: such a run leaves no memo.
         """
         call = invocation(rule, self._view)
-        view, memos = self._view, self.memos
+        view, memos, noted = self._view, self.memos, self._view.noted
 
         def run(key: str, row: Any) -> None:
             cookie = rule.cookie(key)
@@ -238,16 +244,18 @@ class Engine:
             view.key = key
             failure = None
             try:
-                places, bodies, facts = self._encode(cookie, list(call(key, row)))
+                outputs = list(call(key, row))
+                places, bodies, facts = self._encode(cookie, outputs) if outputs else NOTHING
             except Exception as error:
                 places, bodies, facts, failure = (), [], (), f"{type(error).__name__}: {error}"[:REASON]
-            is_empty = not (places or facts or view.noted or failure)
-            if memo is None and not is_empty:
+            is_empty = not (places or facts or noted or failure)
+            if memo is None:
+                if is_empty:
+                    return
                 memo = memos[cookie] = Memo(rule, key, cookie)
-            if memo is not None:
-                self._replace(memo, places, bodies, facts, failure)
+            self._replace(memo, places, bodies, facts, failure)
             if is_empty:
-                memos.pop(cookie, None)
+                del memos[cookie]
 
         return run
 
@@ -345,7 +353,7 @@ class Engine:
             if type(target) is Relation:
                 facts += (target, what, value)
                 continue
-            if target is not name:
+            if target != name:
                 topic, name = self._topic(target), target
             key, instructions = encoders[what](*value)
             places += (topic, key)
