@@ -21,12 +21,13 @@ from daybreak.wire.openflow.framing import Framer
 from daybreak.wire.openflow.messages_connection import BarrierReply, EchoReply, EchoRequest, FeaturesReply, Hello
 from daybreak.wire.openflow.messages_experimenter import BundleControl, BundleStep
 from daybreak.wire.openflow.messages_header import ONF, Type, frame
-from daybreak.wire.openflow.messages_multipart import Kind, Multipart
+from daybreak.wire.openflow.messages_multipart import Kind, Multipart, TableStats
 from daybreak.wire.ovsdb.framing import Framer as JsonFramer
 from daybreak.wire.ovsdb.vswitch import TABLES
 
 PART: Final = 60_000
 """Bytes of a part of a dump, at most."""
+TABLES_OF_A_BRIDGE: Final = 254
 HEAD: Final = 24
 """Bytes of a flow's key before its match: what follows the cookie and its mask in a flow-mod."""
 ADD, DELETE, DELETE_STRICT = 0, 3, 4
@@ -247,12 +248,14 @@ class Table:
         elif command == DELETE:
             self.flows.clear()
 
-    def parts(self) -> Iterator[bytes]:
-        """The bodies of a flow-stats reply; at least one."""
+    def parts(self, wanted: int) -> Iterator[bytes]:
+        """The bodies of a flow-stats reply for a table, or (0xff) for all; at least one."""
         entries: list[bytes] = []
         size = 0
         for key, body in self.flows.items():
             table, _, idle, hard, priority = _KEY.unpack_from(key)
+            if wanted not in (table, 0xFF):
+                continue
             (flags,) = _FLAGS.unpack_from(key, 20)
             length = 48 + len(key) - HEAD + len(body) - 8
             head = _ENTRY.pack(length, table, 0, priority, idle, hard, flags, 0)
@@ -302,13 +305,19 @@ class SwitchConnection(asyncio.Protocol):
             case Type.ROLE_REQUEST:
                 return (frame(Type.ROLE_REPLY, message[8:], xid),)
             case Type.MULTIPART_REQUEST:
-                return self._multipart(int.from_bytes(message[8:10], "big"), xid)
+                return self._multipart(int.from_bytes(message[8:10], "big"), message[16:], xid)
             case Type.EXPERIMENTER:
                 return self._experimenter(message, xid)
         return ()
 
-    def _multipart(self, kind: int, xid: int) -> Iterator[bytes]:
-        parts = list(self.host.table.parts()) if kind == Kind.FLOW else [b""]
+    def _multipart(self, kind: int, body: bytes, xid: int) -> Iterator[bytes]:
+        match kind:
+            case Kind.FLOW:
+                parts = list(self.host.table.parts(body[0]))
+            case Kind.TABLE:
+                parts = [b"".join(TableStats(table, 0, 0, 0).encode() for table in range(TABLES_OF_A_BRIDGE))]
+            case _:
+                parts = [b""]
         for number, part in enumerate(parts, 1):
             yield Multipart(kind, part, number < len(parts), xid).encode()
 

@@ -1,8 +1,9 @@
 """io: gathers what flows met: for each security-group rule what it let through, and what was dropped and why.
 
-One host after the other is looked at, so that all are in an interval: the tables whose flows are counted or drop, one
-request for each, and only while nothing else is under way to that switch, so that no change waits for an answer. What
-the flows of a rule met is added up over all hosts, and kept beyond restarts of the controller and of switches.
+One host after the other is looked at, so that all are in an interval: first at the counters of its tables, which is one
+request, then at the flows of those tables that are counted or drop and where packets were since the last look; only
+while nothing else is under way to that switch, so that no change waits for an answer. What the flows of a rule met is
+added up over all hosts, and kept beyond restarts of the controller and of switches.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import structlog
@@ -28,10 +29,10 @@ from daybreak.service.slices import paced
 from daybreak.service.switches import Switches
 from daybreak.service.tally import Growth, Tally
 from daybreak.southbound.openflow.apply import Applier
-from daybreak.southbound.openflow.session import Lost
+from daybreak.southbound.openflow.session import Lost, Switch
 from daybreak.store.contract import Committed
 from daybreak.wire.openflow.flow import Hit, hits
-from daybreak.wire.openflow.messages_multipart import TABLE_REQUEST, FlowQuery, decode_tables
+from daybreak.wire.openflow.messages_multipart import TABLE_REQUEST, FlowQuery, TableStats, decode_tables
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +81,7 @@ class Counters:
         self._totals: dict[Subject, Total] = {}
         self._changed: set[Subject] = set()
         self._missed: dict[tuple[str, int], int] = {}
+        self._matched: dict[str, tuple[Switch, dict[int, int]]] = {}
         self._mended: dict[str, int] = defaultdict(int)
         self._looking: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._adding = asyncio.Lock()
@@ -132,6 +134,7 @@ class Counters:
                 self.dropped.pop(key, None)
                 self._mended.pop(key, None)
                 self._looking.pop(key, None)
+                self._matched.pop(key, None)
 
     def missed(self, host: str, missing: Mapping[bytes, bytes] | None) -> None:
         """What a switch lacked, and will count from zero."""
@@ -172,15 +175,32 @@ class Counters:
             return
         try:
             async with self._looking[host]:  # an older answer after a newer one would look like a counter begun anew
-                for table in self._tables:
-                    await self._look(host, applier, table)
-                await self._look_for_misses(host, applier)
+                stats = decode_tables(b"".join(await applier.switch.multipart(TABLE_REQUEST.encode())))
+                await self._look_where_packets_were(host, applier, {each.table: each.matched for each in stats})
+                self._note_misses(host, stats)
         except (Busy, Lost):
             return
         except Exception:
             log.exception("counters of a host were not understood", host=host)
 
-    async def _look(self, host: str, applier: Applier, table: int) -> None:
+    async def _look_where_packets_were(self, host: str, applier: Applier, matched: Mapping[int, int]) -> None:
+        """Look at the tables where packets were since the last look over this connection."""
+        connection, known = self._matched.get(host, (None, {}))
+        if connection is not applier.switch:
+            known = {}
+            self._matched[host] = applier.switch, known
+        for table in self._tables:
+            packets = matched.get(table, 0)
+            if packets == known.get(table, -1):
+                continue
+            if packets == 0:
+                self._tally.take(host, table, ())
+            elif not await self._look(host, applier, table):
+                continue
+            known[table] = packets
+
+    async def _look(self, host: str, applier: Applier, table: int) -> bool:
+        """Take what the flows of a table met. False where that is for the next time."""
         await self._quiet(applier)
         mended = self._mended[host]
         found: list[Hit] = []
@@ -191,9 +211,10 @@ class Counters:
                 await asyncio.sleep(0)
         await self._compute.settled()
         if mended != self._mended[host]:  # some of it was counted by flows that are not there any more
-            return
+            return False
         async with self._adding:
             await self._take(host, table, iter(self._tally.take(host, table, found)))
+        return True
 
     async def _quiet(self, applier: Applier) -> None:
         """Wait until nothing is under way to a switch. Raises Busy where that takes too long."""
@@ -235,12 +256,9 @@ class Counters:
             self._totals[subject] = Total(*sums, before.since, now)
             self._changed.add(subject)
 
-    async def _look_for_misses(self, host: str, applier: Applier) -> None:
+    def _note_misses(self, host: str, tables: Iterable[TableStats]) -> None:
         """Packets that no flow of a table matched, where the table says what they were."""
-        if not self._misses:
-            return
-        body = b"".join(await applier.switch.multipart(TABLE_REQUEST.encode()))
-        for stats in decode_tables(body):
+        for stats in tables:
             if stats.table not in self._misses:
                 continue
             place, missed = (host, stats.table), stats.lookups - stats.matched

@@ -1,8 +1,10 @@
 """io: the only place that writes to a switch's database: plan, transact, and again whenever something changed."""
 
 import asyncio
+from hashlib import blake2b
 from typing import Final
 
+import msgspec
 import structlog
 
 from daybreak.southbound.ovsdb.desired import Plan, Wants, plan
@@ -33,7 +35,7 @@ class Applier:
         self._plan = Plan((), ())
         self._refusal: str | None = None
         self._refusals = 0
-        self._done: tuple[Operation, ...] = ()
+        self._done = b""
         self._done_at = 0.0
         self._repeats = 0
         self._loop = asyncio.get_running_loop()
@@ -109,8 +111,13 @@ class Applier:
         self._wake.set()
 
     def _succeeded(self) -> None:
-        now = self._loop.time()
-        is_repeat = self._plan.operations == self._done and now - self._done_at < FORGET
+        now, done = self._loop.time(), _digest(self._plan.operations)
+        is_repeat = done == self._done and now - self._done_at < FORGET
         self._repeats = self._repeats + 1 if is_repeat else 0
-        self._done, self._done_at = self._plan.operations, now
+        self._done, self._done_at = done, now
         self._refusal, self._refusals = None, 0
+
+
+def _digest(operations: tuple[Operation, ...]) -> bytes:
+    """What is remembered of a transaction: the first one to a host, with all its interfaces, has 100 KB."""
+    return blake2b(msgspec.json.encode(operations), digest_size=16).digest()
