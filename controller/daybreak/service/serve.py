@@ -24,7 +24,7 @@ from daybreak.service.plan import Planner
 from daybreak.service.progress import Progresses
 from daybreak.service.secrets import Secrets
 from daybreak.service.views import Views
-from daybreak.southbound import tls
+from daybreak.southbound import accept
 from daybreak.southbound.openflow.listener import Listener as OpenFlowDoor
 from daybreak.southbound.ovsdb.dial import Dialer
 from daybreak.southbound.ovsdb.session import EVERYWHERE, Networks
@@ -33,9 +33,6 @@ from daybreak.store.contract import Store
 from daybreak.store.sqlite import SqliteStore
 
 log = structlog.get_logger(__name__)
-
-BACKLOG = 1024
-"""Switches that may knock at the same time: all of a cloud come back at once when the controller restarts."""
 
 
 def allow_many_connections() -> None:
@@ -47,16 +44,6 @@ def allow_many_connections() -> None:
 def peers(listener: Listener, config: Config) -> Networks:
     """Who may connect: with TLS the certificate decides, without it the address."""
     return EVERYWHERE if listener.is_tls else config.plaintext_peers
-
-
-async def listen_openflow(
-    listener: Listener, config: Config, controller: Controller, secrets: Secrets
-) -> asyncio.Server | tls.Server:
-    """A listener for switches."""
-    door = OpenFlowDoor(controller.switches, allowed=peers(listener, config))
-    if listener.is_tls:
-        return tls.listen(listener.address, listener.port, door, secrets.server, BACKLOG)
-    return await asyncio.get_running_loop().create_server(door, listener.address, listener.port, backlog=BACKLOG)
 
 
 def taken(listener: Listener, error: OSError) -> CannotListen:
@@ -97,15 +84,17 @@ async def serve(
         controller.start()
         stack.push_async_callback(controller.close)
         for listener in config.openflow:
+            door = OpenFlowDoor(controller.switches, allowed=peers(listener, config))
+            contexts = secrets.server if listener.is_tls else None
             try:
-                server = await listen_openflow(listener, config, controller, secrets)
+                server = accept.listen(listener.address, listener.port, door, contexts)
             except OSError as error:
                 raise taken(listener, error) from None
             stack.callback(server.close)
         for listener in config.ovsdb_listeners:
             contexts = secrets.server if listener.is_tls else None
             try:
-                databases = await listen_ovsdb(
+                databases = listen_ovsdb(
                     listener.address or None,
                     listener.port,
                     controller.hosts,

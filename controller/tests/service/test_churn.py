@@ -224,7 +224,7 @@ async def cloud() -> AsyncIterator[Cloud]:
     cloud = Cloud(seed=20)
     cloud.controller.start()
     server = await asyncio.get_running_loop().create_server(Listener(cloud.controller.switches), "127.0.0.1", 0)
-    databases = await listen("127.0.0.1", 0, cloud.controller.hosts)
+    databases = listen("127.0.0.1", 0, cloud.controller.hosts)
     cloud.ovsdb, cloud.openflow = databases.port, server.sockets[0].getsockname()[1]
     for host in cloud.hosts:
         await cloud.connect(host.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl as tls
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
@@ -86,18 +85,3 @@ class Listener:
         if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped:
             parsed = parsed.ipv4_mapped
         return any(parsed in network for network in self._allowed)
-
-
-async def listen(
-    address: str,
-    port: int,
-    owner: SwitchOwner,
-    *,
-    ssl: tls.SSLContext | None = None,
-    allowed: Sequence[Network] = LOOPBACK,
-) -> asyncio.Server:
-    """Listen for switches on a TCP port (6653 by custom), with TLS if there is a context; port 0 takes any free one."""
-    handshake = HANDSHAKE_SECONDS if ssl else None
-    factory = Listener(owner, allowed=allowed)
-    loop = asyncio.get_running_loop()
-    return await loop.create_server(factory, address, port, ssl=ssl, ssl_handshake_timeout=handshake)

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, cast
 import structlog
 
 from daybreak.model import Host, Interface
-from daybreak.southbound import tls
+from daybreak.southbound import accept
 from daybreak.southbound.ovsdb.learn import Learned, learn
 from daybreak.southbound.ovsdb.names import INTEGRATION
 from daybreak.southbound.turns import Rounds
@@ -28,8 +28,6 @@ GREETING: Final = 10.0
 MONITOR: Final = "daybreak"
 INBOX: Final = 16
 """Pieces (of 64 or 256 KiB at most, by event loop) that may wait until it's our turn; then the peer has to."""
-BACKLOG: Final = 1024
-"""Switches that may knock at the same time."""
 
 Networks = Sequence[IPv4Network | IPv6Network]
 LOOPBACK: Final[Networks] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
@@ -304,7 +302,7 @@ class Session(asyncio.Protocol):
 class Listener:
     """A port on which ovsdb-servers call (their `ovs-vsctl set-manager tcp:…`)."""
 
-    def __init__(self, server: asyncio.Server | tls.Server, sessions: "weakref.WeakSet[Session]") -> None:
+    def __init__(self, server: accept.Server, sessions: "weakref.WeakSet[Session]") -> None:
         self._server = server
         self._sessions = sessions
 
@@ -320,7 +318,7 @@ class Listener:
         await self._server.wait_closed()
 
 
-async def listen(
+def listen(
     address: str | None,
     port: int,
     owner: Owner,
@@ -338,15 +336,12 @@ async def listen(
     sessions: weakref.WeakSet[Session] = weakref.WeakSet()
     rounds = Rounds()
 
-    def accept() -> Session:
+    def make() -> Session:
         session = Session(owner, allowed=allowed, integration=integration, rounds=rounds)
         sessions.add(session)
         return session
 
-    if ssl is not None:
-        return Listener(tls.listen(address, port, accept, ssl, BACKLOG), sessions)
-    server = await asyncio.get_running_loop().create_server(accept, address, port, backlog=BACKLOG)
-    return Listener(server, sessions)
+    return Listener(accept.listen(address, port, make, ssl), sessions)
 
 
 def _address(name: Any) -> str | None:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from daybreak.southbound.openflow.listener import Listener, listen
+from daybreak.southbound.accept import listen
+from daybreak.southbound.openflow.listener import Listener
 from daybreak.southbound.openflow.session import Lost, Refused, Switch
 from daybreak.wire.openflow.framing import Framer
 from daybreak.wire.openflow.messages import decode
@@ -306,7 +307,7 @@ async def test_connections_without_hello_are_dropped_and_are_few(slow, capsys) -
 
 async def test_only_allowed_addresses_come_in(meeting, capsys) -> None:
     for networks, welcome in (([ip_network("192.0.2.0/24")], False), ([ip_network("127.0.0.0/8")], True)):
-        server = await listen("127.0.0.1", 0, meeting.owner, allowed=networks)
+        server = listen("127.0.0.1", 0, Listener(meeting.owner, allowed=networks))
         host, port = server.sockets[0].getsockname()
         for _ in range(3):
             stranger = Stranger(*await asyncio.open_connection(host, port))

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from daybreak.southbound.openflow.listener import listen
+from daybreak.southbound.accept import listen
+from daybreak.southbound.openflow.listener import Listener
 from daybreak.wire.openflow.flow import flow_mod
 from daybreak_lab.namespace import FOLDER, inside
 
@@ -56,7 +57,7 @@ async def exchange(openvswitch: OpenVSwitch, scheme: str, context: ssl.SSLContex
     owner = Owner()
     openvswitch.run("ip", "-n", openvswitch.namespace, "link", "set", "lo", "up")
     with inside(FOLDER / openvswitch.namespace):  # the listening socket is made where the switch is
-        server = await listen("127.0.0.1", 0, owner, ssl=context)
+        server = listen("127.0.0.1", 0, Listener(owner), None if context is None else lambda: context)
     port = server.sockets[0].getsockname()[1]
     openvswitch.bridge(controller=f"{scheme}:127.0.0.1:{port}")
     switch = await owner.switch()

@@ -164,7 +164,7 @@ def recorder() -> Recorder:
 
 @pytest.fixture
 async def listener(recorder: Recorder) -> AsyncIterator[Listener]:
-    listener = await listen("127.0.0.1", 0, recorder)
+    listener = listen("127.0.0.1", 0, recorder)
     yield listener
     await listener.close()
 

@@ -128,7 +128,7 @@ async def test_replies_that_nobody_waits_for_are_ignored(peer):
 
 
 async def test_a_peer_outside_of_the_allowed_networks_is_refused(recorder):
-    listener = await listen("127.0.0.1", 0, recorder, allowed=(ip_network("192.0.2.0/24"),))
+    listener = listen("127.0.0.1", 0, recorder, allowed=(ip_network("192.0.2.0/24"),))
     peer = await Peer.connect(listener.port)
     assert await peer.hear() is None
     await peer.close()
@@ -295,7 +295,7 @@ async def test_over_tls_with_certificates_both_ways(database, recorder, until):
     context.load_cert_chain(folder / "controller.pem", folder / "controller.key")
     context.load_verify_locations(folder / "switch.pem")
     context.verify_mode = CERT_REQUIRED
-    listener = await listen("127.0.0.1", 0, recorder, ssl=lambda: context)
+    listener = listen("127.0.0.1", 0, recorder, ssl=lambda: context)
 
     database.vsctl("--no-wait", "set", "Open_vSwitch", ".", "external_ids:hostname=h1")
     database.vsctl("--no-wait", "set-ssl", *(str(folder / f) for f in ("switch.key", "switch.pem", "controller.pem")))
