@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-SLICE: Final = 0.005
+SLICE: Final = 0.002
 """Seconds of work in one round."""
 
 

@@ -28,8 +28,11 @@ TAIL = 10_000
 """Changes that are also kept in memory for those who watch, about."""
 
 QUICK = 0.001
-"""Seconds that a COMMIT may have taken for the next small one to be done on the loop: the way to a thread and back
-costs as much as a good disk does. Slower disks, and groups, are waited for in the thread."""
+"""Seconds that a small COMMIT may take on the loop: the way to a thread and back costs as much as a good disk does, and
+far more where the loop is busy. Slower disks, and groups, are waited for in the thread."""
+
+AGAIN = 1.0
+"""Seconds after a slow COMMIT until one is tried on the loop again."""
 
 SMALL = 10
 """Rows of a batch that may be committed on the loop."""
@@ -56,7 +59,7 @@ class SqliteStore:
         self._writer: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._applied = 0
-        self._took = QUICK
+        self._slow_until = 0.0
         self._closed = False
 
     @classmethod
@@ -177,11 +180,13 @@ class SqliteStore:
             try:
                 insert(db, batch)
                 began = loop.time()
-                if self._took < QUICK and not self._queue and len(batch.puts) + len(batch.deletes) <= SMALL:
-                    db.execute("COMMIT")
-                else:
+                is_small = not self._queue and len(batch.puts) + len(batch.deletes) <= SMALL
+                if not is_small or began < self._slow_until:
                     await self._in_thread(db.execute, "COMMIT")
-                self._took = loop.time() - began
+                    return
+                db.execute("COMMIT")
+                if loop.time() - began > QUICK:
+                    self._slow_until = loop.time() + AGAIN
             except sqlite3.Error:
                 if db.in_transaction:
                     db.execute("ROLLBACK")

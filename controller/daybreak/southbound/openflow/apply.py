@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 PLAIN_CHUNK = 5_000
 """Flow-mods between two barriers while an empty table is filled: a bundle is slower, and there is nothing to keep."""
 
-PARTS_A_SLICE = 16
+PARTS_A_SLICE = 4
 """Parts of a dump (64 KB each) that are decoded between two turns of the event loop."""
 
 MENDING_DELAY = 0.05
