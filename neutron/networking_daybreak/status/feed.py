@@ -26,6 +26,9 @@ SILENCE = 40.0
 REFRESH = 600.0
 """Seconds after which a stream is ended and everything is told anew: so long at most counts what was missed."""
 
+QUIET = 60.0
+"""Seconds for which the same trouble is not logged again."""
+
 PAUSE = 0.3
 """Seconds at least between two attempts to follow a controller."""
 
@@ -67,6 +70,7 @@ class Feed:
         self._stopping = threading.Event()
         self._place: tuple[str, str] | None = None
         self._told_at = 0.0
+        self._said: tuple[str, float] = "", 0.0
         self.address: str | None = None
         """The controller that is being followed."""
 
@@ -83,7 +87,7 @@ class Feed:
                 else:
                     opendaylight.follow(controller.endpoint, self._picture, self._stopping)
             except (Unavailable, Away) as reason:
-                LOG.info("Port status can't be followed: %s", reason)
+                self._say(str(reason))
             except requests.RequestException as error:
                 LOG.info("The stream of port status broke: %s", describe(error))
                 self._controllers.lost(describe(error))
@@ -93,6 +97,13 @@ class Feed:
             self.address = None
             self._picture.lost()
             self._stopping.wait(PAUSE * (1 + random.random()))
+
+    def _say(self, reason: str) -> None:
+        """Once a minute, though it is tried some times a second."""
+        words, until = self._said
+        if reason != words or time.monotonic() > until:
+            self._said = reason, time.monotonic() + QUIET
+            LOG.warning("Port status can't be followed: %s", reason)
 
     def _follow(self, endpoint: Endpoint) -> None:
         """One stream, to its end. It goes on where the last one of the same controller ended."""

@@ -9,6 +9,7 @@ same comparison again. Meters and groups it does not watch: what becomes of one 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
@@ -36,6 +37,9 @@ log = structlog.get_logger(__name__)
 
 PLAIN_CHUNK = 5_000
 """Flow-mods between two barriers while an empty table is filled: a bundle is slower, and there is nothing to keep."""
+
+SPREAD = 0.25
+"""The part of the time between two comparisons that is left to chance: switches that came at once don't stay so."""
 
 PARTS_A_SLICE = 4
 """Parts of a dump (64 KB each) that are decoded between two turns of the event loop."""
@@ -91,7 +95,8 @@ class Applier:
 
     `missed` is told what the switch lacked when it was compared, before it gets it; None: it had nothing at all.
 
-    Comparisons of all switches share `turns`: whole tables are large.
+    Comparisons of all switches share `turns`: whole tables are large. There is one at least every `reconcile_seconds`,
+    however much changes meanwhile.
     """
 
     def __init__(
@@ -104,6 +109,7 @@ class Applier:
         missed: Callable[[Mapping[bytes, bytes] | None], None] = lambda _missing: None,
         reconcile_seconds: float = 60.0,
         now: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self.switch = switch
         self.synced = False
@@ -117,6 +123,8 @@ class Applier:
         self._turns = turns
         self._reconcile_seconds = reconcile_seconds
         self._now = now
+        self._chance = chance
+        self._due: float | None = None
         self._pending: Changes = {}
         self._zones = Zones()
         self._in_flight = False
@@ -152,7 +160,7 @@ class Applier:
         try:
             while True:
                 try:
-                    async with asyncio.timeout(self._reconcile_seconds):
+                    async with asyncio.timeout_at(self._due):
                         await self._wake.wait()
                 except TimeoutError:
                     self._resync = True
@@ -181,6 +189,8 @@ class Applier:
         if self.synced:
             await asyncio.sleep(MENDING_DELAY)
         self._resync = False
+        wait = self._reconcile_seconds * (1 - SPREAD * self._chance())
+        self._due = asyncio.get_running_loop().time() + wait
         revision = self.offered
         async with self._turns.turn():
             dump = await self._dump()

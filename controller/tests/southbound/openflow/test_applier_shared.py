@@ -69,7 +69,7 @@ class Bench:
         self.applier: Applier
 
     @asynccontextmanager
-    async def served(self) -> AsyncIterator[None]:
+    async def served(self, reconcile_seconds: float = 60.0) -> AsyncIterator[None]:
         """While the switch is connected and all that is wanted at first is there."""
         self._confirmed = asyncio.Event()
         self.applier = Applier(
@@ -77,6 +77,7 @@ class Bench:
             self.wants,
             confirmed=lambda _: self._confirmed.set(),
             turns=Turns(1, 1.0),
+            reconcile_seconds=reconcile_seconds,
         )
         task = asyncio.create_task(self.applier.run())
         await self.idle()
@@ -191,6 +192,18 @@ async def test_what_others_did_is_put_right_and_reported(bench: Bench) -> None:
         await bench.mended()
         assert bench.has() == ALL
         assert bench.applier.drifts[-1].counts == {"missing": 4, "altered": 0, "foreign": 0}
+
+
+async def test_a_switch_that_is_never_quiet_is_compared_too(bench: Bench) -> None:
+    """Nobody is told of a group that others changed: only comparing finds it. Each change put that off once more."""
+    async with bench.served(reconcile_seconds=0.5):
+        bench.openvswitch.ofctl("mod-group", bench.bridge, "group_id=7,type=all,bucket=actions=output:9")
+        async with asyncio.timeout(DEADLINE):
+            while not bench.applier.drifts:
+                await bench.offer(bench.wants.put(7, PLAIN, 70) | bench.wants.drop(7))
+                await asyncio.sleep(0.05)
+        await bench.idle()
+        assert bench.has() == ALL
 
 
 async def test_one_that_is_refused_is_withheld_with_its_flows_until_it_changes(bench: Bench) -> None:
