@@ -7,15 +7,15 @@ in which they came.
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar, TypeVarTuple, Unpack
 
 from daybreak.model import Pool, Record, Transaction
-from daybreak.store.contract import Committed, Compacted, R, StoreError
+from daybreak.store.contract import Committed, Compacted, StoreError
 from daybreak.store.disk import Batch, Disk, encode, insert, naming
-from daybreak.store.feed import Feed
+from daybreak.store.kept import Kept
 from daybreak.store.ledger import Draft, Ledger
 
 GROUP = 200
@@ -48,19 +48,17 @@ class Request(NamedTuple):
     done: asyncio.Future[Committed]
 
 
-class SqliteStore:
+class SqliteStore(Kept):
     """A `Store` in a directory of its own. Made with `open`."""
 
     def __init__(self, disk: Disk, ledger: Ledger, tail: int) -> None:
+        super().__init__(ledger, tail)
         self._disk = disk
-        self._ledger = ledger
-        self._feed = Feed(ledger.revision, tail)
         self._queue: deque[Request] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._applied = 0
         self._slow_until = 0.0
-        self._closed = False
 
     @classmethod
     def open(cls, directory: Path, kinds: Iterable[type[Record]], pools: Iterable[Pool] = (), log: int = LOG) -> Self:
@@ -86,16 +84,6 @@ class SqliteStore:
             disk.close()
             raise
 
-    @property
-    def revision(self) -> int:
-        return self._ledger.revision
-
-    def get(self, kind: type[R], key: str) -> R | None:
-        return self._ledger.get(kind, key)
-
-    def rows(self, kind: type[R]) -> Mapping[str, R]:
-        return self._ledger.rows(kind)
-
     async def commit(self, txn: Transaction) -> Committed:
         if self._closed:
             raise StoreError(f"{self._disk.path}: the store is closed")
@@ -105,15 +93,9 @@ class SqliteStore:
             self._writer = asyncio.create_task(self._write())
         return await request.done
 
-    def subscribe(self, callback: Callable[[Committed], None]) -> Callable[[], None]:
-        return self._feed.subscribe(callback)
-
-    def watch(self, after: int) -> AsyncIterator[Committed]:
-        return self._feed.follow(after, self._older)
-
     def release(self, applied: int) -> None:
         # On disk it takes effect with the next write: to forget it in a crash only makes numbers rest longer.
-        self._ledger.release(applied)
+        super().release(applied)
         self._applied = max(self._applied, applied)
 
     async def close(self) -> None:
