@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from neutron_lib.db import api as db_api
+from oslo_db import api as oslo_db_api
 
 from networking_daybreak.journal.models import PARKED, PENDING, WAITING, Row
 from networking_daybreak.northbound.answers import Key
@@ -64,15 +65,25 @@ class Verdict:
     """Due at a time, for a reason, with one attempt more."""
 
 
+retry_on_deadlock = oslo_db_api.wrap_db_retry(
+    max_retries=db_api.MAX_RETRIES, retry_interval=0.1, inc_retry_interval=True, retry_on_deadlock=True
+)
+"""Of a transaction that met a deadlock it is certain that it was rolled back."""
+
+
 def claim(context: Any, owner: Owner, kinds: Collection[str], limit: int, now: float) -> list[Claim]:
     """Claim the heads of so many objects. Neither waits for other dispatchers, nor lets API calls wait."""
     taken = take(context, owner, kinds, limit, now)
     return cover(context, owner, taken) if taken else []
 
 
-@db_api.retry_if_session_inactive()
+@retry_on_deadlock
 def take(context: Any, owner: Owner, kinds: Collection[str], limit: int, now: float) -> dict[int, Key]:
-    """Mark the heads of objects as the owner's."""
+    """Mark the heads of objects as the owner's.
+
+    Raises DBConnectionError where the database went away. Then they may be marked or not: a second try would not find
+    those that are, and nobody would know of them.
+    """
     found: dict[int, Key] = {}
     after = 0
     with db_api.CONTEXT_WRITER.using(context):

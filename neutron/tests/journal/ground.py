@@ -316,6 +316,30 @@ class Ground:
         """What a dispatcher's process said."""
         return (self.folder / name / "log").read_text()
 
+    @contextmanager
+    def answer_lost(self, statement: str) -> Iterator[Callable[[], bool]]:
+        """The next transaction of this process that changes rows so is committed, and its connection gone by then."""
+        engine = db_api.CONTEXT_WRITER.get_engine()
+        lost: list[str] = []
+
+        def executed(connection: Any, cursor: Any, text: str, *_: Any) -> None:
+            if text.startswith(statement) and cursor.rowcount > 0:
+                connection.info["is_meant"] = True
+
+        def commits(connection: Any) -> None:
+            if connection.info.pop("is_meant", False) and not lost:
+                lost.append(statement)
+                connection.connection.dbapi_connection.commit()
+                connection.connection.dbapi_connection.close()
+
+        sa.event.listen(engine, "after_cursor_execute", executed)
+        sa.event.listen(engine, "commit", commits)
+        try:
+            yield lambda: bool(lost)
+        finally:
+            sa.event.remove(engine, "after_cursor_execute", executed)
+            sa.event.remove(engine, "commit", commits)
+
     def end(self) -> None:
         """End all dispatchers."""
         for dispatcher in self._dispatchers:

@@ -106,6 +106,17 @@ def test_the_database_dies(
     assert controller.digests() == ground.digests()
 
 
+@BOTH
+def test_the_database_goes_away_while_it_commits_a_claim(ground: Ground, controller: Controller) -> None:
+    """The claim stands, and who made it never heard so: it's settled as for one that was killed."""
+    with ground.answer_lost("UPDATE daybreak_journal SET owner") as is_lost:
+        ground.network("blue")
+        ground.dispatcher("one", controller)
+        wait_for("a lost answer", is_lost)
+    wait_for("drained", ground.drained)
+    assert controller.names("networks") == ["blue"]
+
+
 def test_sigterm_leaves_nothing_behind(ground: Ground, controller: Controller) -> None:
     process = ground.process("one", controller)
     wait_for("active", lambda: ground.members().get("one") == "active")
