@@ -120,6 +120,7 @@ class MariaDB(Database):
             "--no-defaults",
             "--user=root",
             f"--datadir={self.directory / 'data'}",
+            f"--tmpdir={self._temporary}",
             f"--socket={self._socket}",
             f"--pid-file={self.directory / 'server.pid'}",
             "--skip-networking",
@@ -131,10 +132,16 @@ class MariaDB(Database):
             "--innodb-buffer-pool-size=64M",
         )
 
+    @property
+    def _temporary(self) -> Path:
+        """A folder of its own: when it starts, a server removes the temporary tables of all who share one with it."""
+        return self.directory / "temporary"
+
     def _initialise(self) -> None:
+        self._temporary.mkdir()
         run(
             program("mariadb-install-db", "mariadb-server-core"),
-            *("--no-defaults", "--user=root", f"--datadir={self.directory / 'data'}"),
+            *("--no-defaults", "--user=root", f"--datadir={self.directory / 'data'}", f"--tmpdir={self._temporary}"),
             *("--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=32M"),
         )
 

@@ -22,7 +22,6 @@ def journal_databases(lab: Lab, schema: Schema) -> Iterator[Callable[[type[Datab
             made[kind] = schema.database(lab, kind, f"journal-{kind.__name__}")
         return made[kind]
 
-    cfg.CONF([], project="neutron")
     yield get
     for database in made.values():
         database.remove()
@@ -33,6 +32,7 @@ def ground(
     request: pytest.FixtureRequest, journal_databases: Callable[[type[Database]], Database], tmp_path: Path
 ) -> Iterator[Ground]:
     """On MariaDB, unless a test asks for others: @pytest.mark.parametrize("ground", BOTH, indirect=True)."""
+    cfg.CONF([], project="neutron", default_config_files=[])  # tests that set it up in their own way leave it without
     ground = Ground(journal_databases(request.param).url, tmp_path)
     ground.empty()
     with ground.in_use():
