@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import NAMESPACE_DNS, uuid5
@@ -159,10 +160,10 @@ class Cloud:
             "Authorization": "Basic " + base64.b64encode(b"admin:admin").decode(),
             "Content-Type": "application/json",
         }
-        connection.request(method, base + path, None if body is None else json.dumps(body), headers)
-        response = connection.getresponse()
-        content = response.read()
-        connection.close()
+        with closing(connection):  # who kills the controller meanwhile gets an error
+            connection.request(method, base + path, None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            content = response.read()
         return response.status, json.loads(content) if content else None
 
     def create(self, collection: str, name: str, **fields: Any) -> str:

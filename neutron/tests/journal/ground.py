@@ -15,7 +15,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -109,10 +109,10 @@ class Controller:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
         authorization = base64.b64encode(b"admin:admin").decode()
         headers = {"Authorization": f"Basic {authorization}", "Content-Type": "application/json"}
-        connection.request(method, path, None if body is None else json.dumps(body), headers)
-        answer = connection.getresponse()
-        content = answer.read()
-        connection.close()
+        with closing(connection):
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            content = answer.read()
         return answer.status, json.loads(content) if content else None
 
     def objects(self, collection: str) -> dict[str, dict[str, Any]]:

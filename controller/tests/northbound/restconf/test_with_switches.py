@@ -4,7 +4,7 @@ import base64
 import http.client
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -33,10 +33,10 @@ class Neutron:
             connection = http.client.HTTPConnection("127.0.0.1", 8181, timeout=DEADLINE)
             connection.connect()
         sent = None if body is None else json.dumps(body)
-        connection.request(method, f"/restconf/{path}", sent, HEADERS | AUTHORIZATION)
-        response = connection.getresponse()
-        content = json.loads(response.read())
-        connection.close()
+        with closing(connection):
+            connection.request(method, f"/restconf/{path}", sent, HEADERS | AUTHORIZATION)
+            response = connection.getresponse()
+            content = json.loads(response.read())
         return response.status, content, response.headers
 
     def get(self, path: str) -> Any:
