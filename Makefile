@@ -34,7 +34,7 @@ test-lab: setup ## The lab's tests
 	@$(SUITE) lab 90 $(AS_ROOT) $(BIN)/$(PYTEST) lab $(ARGS)
 
 test-neutron: setup-neutron ## The Neutron driver's tests, with a real Neutron and real databases
-	@$(SUITE) neutron 480 $(AS_ROOT) .venv-neutron/bin/$(PYTEST) neutron $(ARGS)
+	@$(SUITE) neutron 600 $(AS_ROOT) .venv-neutron/bin/$(PYTEST) neutron $(ARGS)
 
 check: setup ## Style, types, which part may import which, links in the documentation
 	@$(BIN)/ruff check .
