@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -22,23 +23,39 @@ DELETE_ALL = bytes.fromhex(
 )
 NO_MATCH = bytes.fromhex("0001 0004 00000000")
 DEADLINE = 30.0
+PAUSE = 20.0
 
 
 class Control:
-    """OpenFlow 1.3 over a bridge's own socket (`NAME.mgmt`): what is sent and dumped are a controller's very bytes."""
+    """OpenFlow 1.3 over a bridge's own socket (`NAME.mgmt`): what is sent and dumped are a controller's very bytes.
+
+    Connected anew after a pause: Open vSwitch hangs up on whoever was silent for a minute and doesn't say why.
+    """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connect()
+
+    def _connect(self) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(DEADLINE)
-        self._socket.connect(str(path))
+        self._socket.connect(str(self._path))
         self._rest = b""
         self._socket.sendall(Hello().encode() + SetConfig().encode())
+        self._used = time.monotonic()
 
     def close(self) -> None:
         self._socket.close()
 
+    def _begin(self) -> None:
+        """Before anything is said."""
+        if time.monotonic() - self._used > PAUSE:
+            self._socket.close()
+            self._connect()
+
     def replace(self, flows: Mapping[bytes, bytes]) -> None:
         """Make these the bridge's flows."""
+        self._begin()
         body = DELETE_ALL + NO_MATCH
         self._socket.sendall(HEADER.pack(4, Type.FLOW_MOD, HEADER.size + len(body), 1) + body)
         self._socket.sendall(b"".join(flow_mod(key, value) for key, value in flows.items()))
@@ -46,6 +63,7 @@ class Control:
 
     def flows(self) -> dict[bytes, bytes]:
         """The bridge's flows: key → body."""
+        self._begin()
         self._socket.sendall(FlowQuery().flows().encode())
         found: dict[bytes, bytes] = {}
         for message in self._until_barrier():
@@ -64,6 +82,7 @@ class Control:
             message, self._rest = self._rest[:size], self._rest[size:]
             assert message[1] != Type.ERROR, f"the switch refuses: {message.hex()}"
             if message[1] == Type.BARRIER_REPLY:
+                self._used = time.monotonic()
                 return
             yield message
 
