@@ -24,10 +24,10 @@ def test_hosts_cut_off_and_without_power(cloud: Cloud, hosts: list[Hypervisor]) 
         cloud.vm(name, "blue", host, f"10.0.0.{number}/24")
         for number, (name, host) in enumerate(zip("abc", hosts, strict=True), 1)
     )
+    d = cloud.machine("d", "10.0.0.4/24", mtu=1400)
+    d.plug(h1, uuid("d"))  # before the ping: a new port costs the userspace datapath a packet now and then
     all_reach([a, b, c])
     before = cloud.flows(h3)
-    d = cloud.machine("d", "10.0.0.4/24", mtu=1400)
-    d.plug(h1, uuid("d"))
     with a.pinging(b) as ping:
         h2.management.cut()
         h3.stop()
@@ -39,7 +39,7 @@ def test_hosts_cut_off_and_without_power(cloud: Cloud, hosts: list[Hypervisor]) 
         h3.start()
         cloud.wait_for_status("ACTIVE", "b", "c")
         all_reach([a, b, c, d])
-    assert ping.result.ok
+    assert not ping.result.outages()
     assert set(before) <= set(cloud.flows(h3))  # ports keep their OpenFlow numbers, too
 
 
@@ -56,7 +56,7 @@ def test_hosts_that_are_gone_when_the_controller_starts(cloud: Cloud, hosts: lis
         cloud.wait_for_status("DOWN", "b")
         hosts[1].management.heal()
         cloud.wait_for_status("ACTIVE", "a", "b")
-    assert ping.result.ok
+    assert not ping.result.outages()
 
 
 def test_a_host_that_is_not_coming_back_is_forgotten(cloud: Cloud, hosts: list[Hypervisor]) -> None:
