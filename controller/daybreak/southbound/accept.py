@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from daybreak.southbound.quiet import Quiet
 from daybreak.southbound.tls import explain
 
 AT_ONCE: Final = 8
@@ -25,10 +26,6 @@ SECONDS: Final = 10.0
 """How long a peer may take for its handshake."""
 HALF_OPEN: Final = 1024
 """Connections that may be shaking hands at the same time, for each listener."""
-QUIET_SECONDS: Final = 60.0
-"""How long nothing more is logged about an address that failed: switches try again each second."""
-REMEMBERED: Final = 1024
-"""Addresses that are remembered for this."""
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +42,7 @@ class Server:
         self.sockets = tuple(sockets)
         self._factory, self._current = factory, current
         self._handshakes: set[asyncio.Task[None]] = set()
-        self._failed: dict[str, float] = {}
+        self._quiet = Quiet()
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._accept(each), name="listener") for each in self.sockets]
 
@@ -93,13 +90,8 @@ class Server:
 
     def _say(self, address: tuple[str, int], reason: str) -> None:
         """Log it, once a minute for each address."""
-        now = asyncio.get_running_loop().time()
-        if self._failed.get(address[0], now) > now:
+        if not self._quiet.is_news(address[0], asyncio.get_running_loop().time()):
             return
-        self._failed.pop(address[0], None)
-        if len(self._failed) >= REMEMBERED:
-            del self._failed[next(iter(self._failed))]  # the oldest: dictionaries keep their order
-        self._failed[address[0]] = now + QUIET_SECONDS
         port, peer = self.sockets[0].getsockname()[1], f"{address[0]}:{address[1]}"
         if self._current is None:
             log.warning("connection refused", listener=f"ptcp:{port}", peer=peer, reason=reason)

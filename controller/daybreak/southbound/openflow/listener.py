@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from daybreak.southbound.openflow.session import HANDSHAKE_SECONDS, Clock, Switch, SwitchOwner
+from daybreak.southbound.quiet import Quiet
 
 log = structlog.get_logger(__name__)
 
@@ -18,10 +19,6 @@ Network = IPv4Network | IPv6Network
 LOOPBACK: Final[Sequence[Network]] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 HALF_OPEN: Final = 1024
 """Connections that may be shaking hands at the same time."""
-QUIET_SECONDS: Final = 60.0
-"""How long nothing more is logged about an address that was refused."""
-REMEMBERED: Final = 1024
-"""Refused addresses that are remembered for this."""
 
 
 class Listener:
@@ -43,7 +40,7 @@ class Listener:
         self._handshake_seconds = handshake_seconds
         self._clock: Clock = clock or asyncio.get_running_loop()
         self._shaking_hands: set[Switch] = set()
-        self._refused: dict[str, float] = {}
+        self._quiet = Quiet()
 
     def __call__(self) -> Switch:
         """Return the protocol for one new connection."""
@@ -71,14 +68,8 @@ class Listener:
 
     def turned_away(self, switch: Switch, reason: str) -> None:
         """Say in the log why a connection was ended before it had shaken hands; once a minute for each address."""
-        now = self._clock.time()
-        if self._refused.get(switch.address, now) > now:
-            return
-        self._refused.pop(switch.address, None)
-        if len(self._refused) >= REMEMBERED:
-            del self._refused[next(iter(self._refused))]  # the oldest: dictionaries keep their order
-        self._refused[switch.address] = now + QUIET_SECONDS
-        log.warning("openflow peer refused", peer=switch.peer, reason=reason)
+        if self._quiet.is_news(switch.address, self._clock.time()):
+            log.warning("openflow peer refused", peer=switch.peer, reason=reason)
 
     def _is_allowed(self, address: str) -> bool:
         parsed = ip_address(address.partition("%")[0])
