@@ -23,6 +23,7 @@ from daybreak.service.freed import INTERVAL, Freed
 from daybreak.service.hosts import Hosts
 from daybreak.service.ports import Ports
 from daybreak.service.probe import Probes
+from daybreak.service.progress import Progresses
 from daybreak.service.security_log import SecurityLog
 from daybreak.service.switches import Switches
 from daybreak.store.contract import Store
@@ -68,8 +69,6 @@ class Controller:
         self.counters = Counters(self.compute, self.switches, interval=counters_seconds, path=counters_path)
         self.security_log = SecurityLog(self.engine, logged)
         self.switches.packet_listeners["security_log"] = self.security_log.packet
-        self.probes = Probes(store, self.compute, self.switches)
-        self.switches.packet_listeners["probe"] = self.probes.packet
         self.compute.listeners += [self.switches.wave, self.ports.wave, self.databases.wave, self.counters.wave]
         self.compute.listeners.append(self.security_log.wave)
         self.switches.missed_listeners.append(self.counters.missed)
@@ -77,6 +76,9 @@ class Controller:
         self.switches.lost_listeners.append(self.hosts.missing)
         self.hosts.presence_listeners.append(self.ports.presence)
         self.hosts.session_listeners.append(self.databases.session)
+        self.progress = Progresses(self.compute, self.switches)
+        self.probes = Probes(store, self.compute, self.switches, self.progress)
+        self.switches.packet_listeners["probe"] = self.probes.packet
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:

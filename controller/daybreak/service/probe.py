@@ -101,10 +101,17 @@ def forgetting(probe: Probe, frame: bytes) -> bytes:
 class Probes:
     """Sends probes. `choose` gives source ports."""
 
-    def __init__(self, store: Store, compute: Compute, switches: Switches, choose: Callable[[], int] = chosen) -> None:
+    def __init__(
+        self,
+        store: Store,
+        compute: Compute,
+        switches: Switches,
+        progress: Progresses,
+        choose: Callable[[], int] = chosen,
+    ) -> None:
         self.choose = choose
         self._store, self._compute, self._switches = store, compute, switches
-        self._progress = Progresses(compute, switches)
+        self._progress = progress
         self._arrivals: dict[str, asyncio.Queue[Arrival]] = {}
         self._sent: dict[str, float] = {}
 

@@ -21,7 +21,6 @@ from daybreak.service.controller import KINDS, Controller
 from daybreak.service.effect import acted_on
 from daybreak.service.lines import Lines
 from daybreak.service.plan import Planner
-from daybreak.service.progress import Progresses
 from daybreak.service.secrets import Secrets
 from daybreak.service.views import Views
 from daybreak.southbound import accept
@@ -106,11 +105,10 @@ async def serve(
             stack.push_async_callback(databases.close)
         for target in config.ovsdb_targets:
             stack.push_async_callback(end, call(target, controller, secrets))
-        progress = Progresses(controller.compute, controller.switches)
         api = v1.Api(
             store,
             INTENTS,
-            progress,
+            controller.progress,
             acted_on(controller.engine.pipeline),
             controller.counters.of_rule,
             Planner(controller),

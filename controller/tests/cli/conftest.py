@@ -15,7 +15,6 @@ from daybreak.northbound.http import app, serve_http
 from daybreak.service.controller import KINDS, Controller
 from daybreak.service.main import main
 from daybreak.service.plan import Planner
-from daybreak.service.progress import Progresses
 from daybreak.service.views import Views
 from daybreak.store.memory import MemoryStore
 
@@ -42,9 +41,8 @@ async def controller_with(records: Iterable[Record]) -> Controller:
 async def serving(records: Iterable[Record], credentials: Credentials) -> AsyncIterator[tuple[str, Controller]]:
     """The URL of a controller that has these records, and the controller."""
     controller = await controller_with(records)
-    progress = Progresses(controller.compute, controller.switches)
     counters, planner = controller.counters.of_rule, Planner(controller)
-    modern = v1.Api(controller.store, INTENTS, progress, counters=counters, planner=planner)
+    modern = v1.Api(controller.store, INTENTS, controller.progress, counters=counters, planner=planner)
     dialects = [admin.dialect(Views(controller)), lambda store: modern.routes()]
     async with serve_http(app(controller.store, credentials, dialects), "127.0.0.1", 0) as (host, port):
         yield f"http://{host}:{port}", controller

@@ -20,7 +20,6 @@ from daybreak.northbound import neutron, v1
 from daybreak.northbound.credentials import Credentials
 from daybreak.northbound.http import DEFAULT, Bounds, app, bind, serve_http
 from daybreak.service.controller import KINDS, Controller
-from daybreak.service.progress import Progresses
 from daybreak.southbound.openflow.listener import Listener
 from daybreak.store.sqlite import SqliteStore
 from daybreak.wire.openflow.framing import Framer
@@ -112,7 +111,7 @@ async def running(directory: Path, credentials: Credentials, bounds: Bounds = DE
     store = SqliteStore.open(directory / "data", KINDS, pools(pipeline(), (1000, 60000)))
     controller = Controller(store)
     controller.start()
-    api = v1.Api(store, INTENTS, Progresses(controller.compute, controller.switches))
+    api = v1.Api(store, INTENTS, controller.progress)
     door = await asyncio.get_running_loop().create_server(Listener(controller.switches), "127.0.0.1", 0)
     application = app(store, credentials, [neutron.routes, lambda store: api.routes()])
     async with serve_http(application, "127.0.0.1", 0, bounds=bounds) as (host, port):

@@ -15,7 +15,6 @@ from daybreak.northbound.http import app, serve_http
 from daybreak.service.controller import KINDS, Controller
 from daybreak.service.effect import acted_on
 from daybreak.service.plan import Planner
-from daybreak.service.progress import Progresses
 from daybreak.store.contract import Store
 from daybreak.store.memory import MemoryStore
 from daybreak.store.sqlite import SqliteStore
@@ -53,9 +52,8 @@ class Served(NamedTuple):
 async def serving(store: Store, credentials: Credentials) -> AsyncIterator[Served]:
     controller = Controller(store)
     controller.start()
-    progress = Progresses(controller.compute, controller.switches)
     acted = acted_on(controller.engine.pipeline)
-    api = v1.Api(store, INTENTS, progress, acted, controller.counters.of_rule, Planner(controller))
+    api = v1.Api(store, INTENTS, controller.progress, acted, controller.counters.of_rule, Planner(controller))
     application = app(store, credentials, [neutron.routes, lambda store: api.routes()])
     async with (
         serve_http(application, "127.0.0.1", 0) as (host, port),

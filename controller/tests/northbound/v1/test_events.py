@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from daybreak.model import Host, PortStatus, Transaction
 from daybreak.northbound.v1.events import Dirty, Events
 from daybreak.service.controller import KINDS, Controller
-from daybreak.service.progress import Progresses
 from daybreak.store.memory import MemoryStore
 
 from .conftest import POOLS
@@ -125,7 +124,7 @@ def events(log: int = 1000) -> tuple[MemoryStore, Callable[..., Events]]:
     """A store whose log is so long, and what makes streams of it; no switch is connected."""
     store = MemoryStore(KINDS, POOLS, log)
     controller = Controller(store)
-    return store, lambda **options: Events(store, Progresses(controller.compute, controller.switches), **options)
+    return store, lambda **options: Events(store, controller.progress, **options)
 
 
 async def test_a_slow_reader_falls_back_to_a_reset_and_costs_nothing_meanwhile() -> None:
