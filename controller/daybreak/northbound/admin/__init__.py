@@ -154,19 +154,17 @@ def tracing(views: Views) -> list[BaseRoute]:
     """GET shows the way of a packet; POST also sends it."""
 
     async def trace(request: Request) -> Response:
-        source, target, packet, actual = asked(request, "from", "to", "packet", "actual")
+        is_probe = request.method == "POST"
+        names = ("from", "to", "packet", "actual", *("seconds",) * is_probe)
+        source, target, packet, actual, *seconds = asked(request, *names)
         if not (source and target):
             raise HTTPException(400, "Say from where and to where")
-        return await one(views.trace(source, target, packet or "icmp", is_true(actual)))
+        question = source, target, packet or "icmp", is_true(actual)
+        if is_probe:
+            return await one(views.probe(*question, duration(seconds[0], PROBE_SECONDS, LONGEST_PROBE)))
+        return await one(views.trace(*question))
 
-    async def probe(request: Request) -> Response:
-        source, target, packet, actual, seconds = asked(request, "from", "to", "packet", "actual", "seconds")
-        if not (source and target):
-            raise HTTPException(400, "Say from where and to where")
-        waits = duration(seconds, PROBE_SECONDS, LONGEST_PROBE)
-        return await one(views.probe(source, target, packet or "icmp", is_true(actual), waits))
-
-    return [Route(f"{BASE}/trace", trace, methods=["GET"]), Route(f"{BASE}/trace", probe, methods=["POST"])]
+    return [Route(f"{BASE}/trace", trace, methods=["GET", "POST"])]
 
 
 def asked(request: Request, *names: str) -> list[str | None]:
