@@ -3,14 +3,13 @@
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from daybreak_lab import Lab, LabError
+from daybreak_lab import Lab, LabError, wait_for
 from daybreak_lab.lab import FOLDER, existing, remove_abandoned
 from daybreak_lab.namespace import find
 
@@ -47,12 +46,9 @@ def processes_of(name: str) -> list[str]:
     return found
 
 
-def wait_for(count: int, name: str) -> None:
+def wait_for_processes(count: int, name: str) -> None:
     """Until so many processes of a lab are seen: one that is just becoming another program has no environment."""
-    deadline = time.monotonic() + 10.0
-    while len(processes_of(name)) != count:
-        assert time.monotonic() < deadline, processes_of(name)
-        time.sleep(0.02)
+    wait_for(f"{count} processes", lambda: len(processes_of(name)) == count)
 
 
 def test_down_leaves_nothing(name: str) -> None:
@@ -60,7 +56,7 @@ def test_down_leaves_nothing(name: str) -> None:
         host = lab.hypervisor("h1")
         host.underlay.impair(delay=0.01)
         sleep = lab.controller_namespace.popen("sleep", "600")
-        wait_for(4, name)  # ovsdb-server, ovs-vswitchd, relay, sleep
+        wait_for_processes(4, name)  # ovsdb-server, ovs-vswitchd, relay, sleep
     assert sleep.wait() == -signal.SIGKILL
     assert processes_of(name) == []
     assert find(FOLDER / name) == []
@@ -78,7 +74,7 @@ def test_the_next_lab_removes_what_a_killed_process_left(name: str) -> None:
         with pytest.raises(LabError, match="there is a lab"):
             Lab(name).up()
         process.send_signal(signal.SIGKILL)
-    wait_for(2, name)
+    wait_for_processes(2, name)
     with Lab():
         assert name not in existing()
     assert processes_of(name) == []

@@ -24,6 +24,7 @@ DELETE_ALL = bytes.fromhex(
 NO_MATCH = bytes.fromhex("0001 0004 00000000")
 DEADLINE = 30.0
 PAUSE = 20.0
+"""Seconds after which a connection is made anew."""
 
 
 class Control:

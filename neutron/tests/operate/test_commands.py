@@ -3,10 +3,8 @@
 import http.client
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -200,9 +198,10 @@ def test_a_database_that_is_away(cloud: Cloud, run: Callable[..., tuple[int, str
 def test_every_command_has_an_example() -> None:
     commands = ["status", "members", "sync", "import-odl"]
     commands += [f"journal {name}" for name in ("list", "show", "why", "retry", "skip")]
-    program = Path(sys.executable).parent / "neutron-daybreak"
     asked = {
-        command: subprocess.Popen([program, *command.split(), "--help"], stdout=subprocess.PIPE, text=True)
+        command: subprocess.Popen(
+            [BIN / "neutron-daybreak", *command.split(), "--help"], stdout=subprocess.PIPE, text=True
+        )
         for command in commands
     }
     for command, process in asked.items():
