@@ -150,6 +150,7 @@ def actor(in_port: int, mac_text: str, *ips: str, **metadata: int) -> Actor:
 
 TYPES = {58: (128, 129, 1, 131, 132, 133, 134, 135, 136, 137, 143), 1: (8, 0, 3, 5, 11, 13)}
 FLAGS = (SYN, SYN, SYN, SYN | ACK, ACK, RST, FIN | ACK, SYN | FIN, 0)
+STARTS = ("discover", "offer", "solicit", "advertise", "duplicate", "report", "other")
 GROUPS = (BROADCAST, mac("33:33:00:00:00:01"), mac("01:00:5e:00:00:fb"))
 
 
@@ -184,7 +185,7 @@ def _drawn(draw: Draw, crowd: Crowd) -> tuple[Actor, bytes]:
     sender, receiver = draw(st.sampled_from(crowd.actors)), draw(st.sampled_from(crowd.actors))
     macs = (_mostly(draw, [sender.mac], crowd.macs), _mostly(draw, [receiver.mac], [*crowd.macs, *GROUPS]))
     vlans = draw(st.sampled_from([*[()] * 9, (Vlan(7, 3),), (Vlan(8), Vlan(9))]))
-    kind, payload = draw(st.sampled_from([_arp, _ip, _ip, _ip, _discovery, _strange]))(
+    kind, payload = draw(st.sampled_from([_arp, _ip, _ip, _ip, _discovery, _starting, _strange]))(
         draw, crowd, sender, receiver, macs
     )
     made = Ethernet(macs[1], macs[0], kind, payload, vlans).encode()
@@ -229,6 +230,27 @@ def _discovery(draw: Draw, crowd: Crowd, sender: Actor, receiver: Actor, macs: P
         body += bytes([kind, draw(st.sampled_from([1, 1, 1, 1, 0, 2]))]) + _mostly(draw, [macs[0]], crowd.macs)
     message = Icmpv6(draw(st.sampled_from([135, 136])), draw(st.sampled_from([0, 0, 0, 1])), body).encode(*ips)
     return EtherType.IPV6, Ipv6(*ips, 58, message, 255).encode()
+
+
+def _starting(draw: Draw, crowd: Crowd, sender: Actor, receiver: Actor, macs: Pair) -> tuple[int, bytes]:
+    """What a machine sends before it has an address, and what offers it one: by DHCP, by neighbour discovery."""
+    kind = draw(st.sampled_from(STARTS))
+    if kind in ("discover", "offer"):
+        ips, ports = (bytes(4), b"\xff" * 4), (68, 67)
+        if kind == "offer":
+            ips, ports = (draw(st.sampled_from(crowd.ipv4)), b"\xff" * 4), (67, 68)
+        return packet(*ips, IpProtocol.UDP, transport(ips, IpProtocol.UDP, ports, b"data"))
+    if kind in ("solicit", "advertise"):
+        ips = (sender.ips[-1], receiver.ips[-1])
+        ports = (546, 547) if kind == "solicit" else (547, 546)
+        return packet(*ips, IpProtocol.UDP, transport(ips, IpProtocol.UDP, ports, b"data"))
+    ips = bytes(16), ip("ff02::1")
+    if kind == "duplicate":
+        body, type = Neighbour(_mostly(draw, sender.ipv6, crowd.ipv6), b"", 0).encode(0), 135
+    else:
+        body, type = bytes(16), 143 if kind == "report" else draw(st.sampled_from([130, 131, 132, 133, 134, 137]))
+    message = Icmpv6(type, 0, body).encode(*ips)
+    return EtherType.IPV6, Ipv6(*ips, IpProtocol.ICMPV6, message, 255).encode()
 
 
 def _strange(draw: Draw, crowd: Crowd, sender: Actor, receiver: Actor, macs: Pair) -> tuple[int, bytes]:
