@@ -12,14 +12,11 @@ from oslo_log import log
 from networking_daybreak.northbound.answers import Unavailable
 from networking_daybreak.northbound.circuit import Circuit
 from networking_daybreak.northbound.daybreak import Daybreak, served_by
-from networking_daybreak.northbound.endpoint import Access, Away, Endpoint
+from networking_daybreak.northbound.endpoint import PROBE_TIMEOUT, Access, Away, Endpoint
 from networking_daybreak.northbound.opendaylight import OpendaylightNorthbound
 
 LOG = log.getLogger(__name__)
 Northbound = Daybreak | OpendaylightNorthbound
-
-PROBE_TIMEOUT = 3.0
-"""Seconds that a controller may take to say how it is."""
 
 
 class Controllers:
@@ -97,20 +94,23 @@ class Controllers:
             if self._dialect in ("auto", "daybreak"):
                 answer = endpoint.ask("GET", "/v1/openapi.json", timeout=PROBE_TIMEOUT)
                 if answer.status == 200 and answer.json["info"]["title"] == "Daybreak":
-                    return Daybreak(endpoint, served_by(answer.json), lambda: self._is_well(endpoint, "/v1/hosts"))
+                    return taking_changes(Daybreak(endpoint, served_by(answer.json)))
             if self._dialect in ("auto", "opendaylight"):
                 path = f"{endpoint.opendaylight}/networks"
                 if endpoint.ask("GET", path, query={"limit": 1}, timeout=PROBE_TIMEOUT).status == 200:
-                    return OpendaylightNorthbound(endpoint, lambda: self._is_well(endpoint, path))
+                    return taking_changes(OpendaylightNorthbound(endpoint))
         except Away as away:
             reason = str(away)
         except (KeyError, TypeError, ValueError):
             reason = "what answers there is no controller"
         raise Unavailable(reason)
 
-    def _is_well(self, endpoint: Endpoint, path: str) -> bool:
-        """Whether a controller that just failed at something answers at all."""
-        try:
-            return endpoint.ask("GET", path, query={"limit": 1}, timeout=PROBE_TIMEOUT).status == 200
-        except Away:
-            return False
+
+def taking_changes(north: Northbound) -> Northbound:
+    """The controller, if it takes changes, too: one that only reads, or a proxy before it, is as good as away.
+
+    Raises `Unavailable`.
+    """
+    if not north.takes_changes():
+        raise Unavailable("it answers, and takes no changes")
+    return north

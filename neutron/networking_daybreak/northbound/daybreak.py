@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from networking_daybreak.northbound.answers import (
     Replaced,
     Unavailable,
 )
-from networking_daybreak.northbound.endpoint import Answer, Away, Endpoint
+from networking_daybreak.northbound.endpoint import PROBE_TIMEOUT, Answer, Away, Endpoint
 
 BLAMED = re.compile(r"^operations\[(\d+)\]")
 """How a refusal names the operation that it is about."""
@@ -29,15 +29,14 @@ Served = Mapping[str, frozenset[str]]
 
 
 class Daybreak:
-    """The API of one controller. `well` asks whether it's still there."""
+    """The API of one controller."""
 
     name = "daybreak"
     is_fenced = True
 
-    def __init__(self, endpoint: Endpoint, served: Served, well: Callable[[], bool]) -> None:
+    def __init__(self, endpoint: Endpoint, served: Served) -> None:
         self.endpoint = endpoint
         self.served = served
-        self._well = well
 
     def serves(self, kind: str) -> bool:
         """Whether there are such objects on this controller."""
@@ -48,6 +47,15 @@ class Daybreak:
         outcomes: dict[Key, Outcome] = {}
         self._deliver(list(changes), fence, outcomes)
         return [outcomes[change.key] for change in changes]
+
+    def takes_changes(self) -> bool:
+        """Whether it takes changes at all, shown by one that has nothing in it."""
+        try:
+            return (
+                self.endpoint.ask("POST", "/v1/transactions", {"operations": []}, timeout=PROBE_TIMEOUT).status == 200
+            )
+        except Away:
+            return False
 
     def raise_fence(self, fence: Fence) -> None:
         """From here on whatever a writer sent with a lower token is refused. Raises as `send`."""
@@ -82,7 +90,7 @@ class Daybreak:
             try:
                 answer = self._post(changes, fence)
             except Away as away:
-                if away.is_general or not self._well():
+                if away.is_general or not self.takes_changes():
                     raise Unavailable(str(away), in_doubt=away.in_doubt) from None
                 self._divide(changes, fence, outcomes, Failed(f"The controller is well, but {away}"))
                 return

@@ -13,6 +13,9 @@ import requests
 ROOT = "/controller/nb/v2/neutron"
 """Where OpenDaylight's northbound is, unless a URL says otherwise."""
 
+PROBE_TIMEOUT = 3.0
+"""Seconds that a controller may take to say how it is."""
+
 BROKEN = frozenset({500, 502, 504})
 LATER = frozenset({429, 503})
 DENIED = frozenset({401, 403})

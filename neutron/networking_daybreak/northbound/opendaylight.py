@@ -7,8 +7,9 @@ body refers to is missing; 400 and 422 never.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
+from uuid import UUID
 
 from networking_daybreak.northbound.answers import (
     Change,
@@ -22,24 +23,26 @@ from networking_daybreak.northbound.answers import (
     Refused,
     Unavailable,
 )
-from networking_daybreak.northbound.endpoint import Answer, Away, Endpoint
+from networking_daybreak.northbound.endpoint import PROBE_TIMEOUT, Answer, Away, Endpoint
 from networking_daybreak.resources import KINDS
 
 MISSING = frozenset({424, 442})
 """Codes that name a missing reference."""
 
+NOBODY = str(UUID(int=0))
+"""An id that no object has."""
+
 HINTS = ("not exist", "does not exist", "missing", "not found", "dependenc")
 
 
 class OpendaylightNorthbound:
-    """The API of one controller. `well` asks whether it's still there."""
+    """The API of one controller."""
 
     name = "opendaylight"
     is_fenced = False
 
-    def __init__(self, endpoint: Endpoint, well: Callable[[], bool]) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self._well = well
 
     def serves(self, kind: str) -> bool:
         """Whether there are such objects in OpenDaylight."""
@@ -56,10 +59,20 @@ class OpendaylightNorthbound:
             try:
                 outcomes[change.key] = self._delete(change) if change.body is None else self._put(change)
             except Away as away:
-                if away.is_general or not self._well():
+                if away.is_general or not self.takes_changes():
                     raise Unavailable(str(away), in_doubt=away.in_doubt) from None
                 outcomes[change.key] = Failed(f"The controller is well, but {away}")
         return [outcomes[change.key] for change in changes]
+
+    def takes_changes(self) -> bool:
+        """Whether it takes changes at all, shown by one that changes nothing: nobody's network is deleted."""
+        try:
+            return self.endpoint.ask("DELETE", self._path("network", NOBODY), timeout=PROBE_TIMEOUT).status in (
+                204,
+                404,
+            )
+        except Away:
+            return False
 
     def raise_fence(self, fence: Fence) -> None:
         """There are none here."""
