@@ -86,7 +86,7 @@ class Namespace:
         """Run ip(8) commands in it, in one process."""
         run("ip", "-n", self.name, "-batch", "-", stdin="\n".join(commands))
 
-    def sysctl(self, **values: int) -> None:
+    def sysctl(self, **values: int | str) -> None:
         """Set net.* variables; dots of the name are double underscores: ipv4__ip_forward=1."""
         with self.entered():
             for name, value in values.items():
