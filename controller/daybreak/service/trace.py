@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import NamedTuple, cast
 
 import msgspec
@@ -19,7 +19,7 @@ from daybreak.engine.interpreter import Copy, Event, Flow, Lookup, NotInterprete
 from daybreak.engine.interpreter.fabric import Entry, Known, Leg, Site, Walk, walk
 from daybreak.engine.memo import Memo
 from daybreak.features.vocabulary import PLACED, VTEP, Place, PortKey, foremost
-from daybreak.model import Host, Port, Record, Subnet
+from daybreak.model import Host, Network, Port, Record, Subnet
 from daybreak.model.address import ip_number, mac_bytes
 from daybreak.model.tunnel import TUNNEL_PORTS
 from daybreak.northbound.admin import NotThere
@@ -63,7 +63,10 @@ class End(NamedTuple):
 
 
 class _Traced(NamedTuple):
-    """A trace, and what it was made of. `there` is the packet's way without its answer's."""
+    """A trace, and what it was made of. `there` is the packet's way without its answer's.
+
+    `sought`: the address whose MAC nobody is known to have, so that the packet is the question for it.
+    """
 
     answer: TraceAnswer
     first: Port
@@ -71,6 +74,7 @@ class _Traced(NamedTuple):
     place: Place
     frame: bytes
     there: tuple[Leg, ...]
+    sought: bytes | None
 
 
 Find = Callable[[str], Port]
@@ -100,6 +104,8 @@ class Trace:
         """Trace a packet, then send it through the switches; see Probes.send for what is refused."""
         number = self._controller.probes.choose()
         traced = await self._traced(source, target, packet, actual, partial(marked, number))
+        if traced.sought is not None:
+            raise NotThere(f"There is no such packet to send: {traced.answer.verdict}")
         if traced.last is None or traced.last.id == traced.first.id:
             raise ValueError("A probe goes from a port to another port")
         expected = await self._expected(traced)
@@ -160,10 +166,16 @@ class Trace:
             raise NotThere(f"No port has {source}: a trace begins at a port")
         last = self._end(target, first.port)
         place = self._place(first.port)
-        frame = ask(asked, mark(self._ends(asked, first, last)))
+        ends, sought = self._ends(asked, first, last), None
+        if not ends.target_mac:
+            sought = self._next_hop(first.port, last, ends.target)
+            asked, ends = Question("arp"), ends._replace(target_mac=BROADCAST, target=sought)
+        frame = ask(asked, mark(ends))
         story = _Story(self, actual)
         there = await story.follow(Entry(place.host, place.ofport, frame))
         arrived = [copy for leg in there for copy in leg.arrivals if self._is_meant(leg, copy, last, asked)]
+        if sought is not None:
+            arrived = []  # wherever the question came to
         back: tuple[Leg, ...] = ()
         reply = answer(arrived[0].frame) if arrived and last.port is not None and asked.kind != "arp" else None
         if reply is not None and last.port is not None:
@@ -172,7 +184,15 @@ class Trace:
         returned = any(self._is_at(leg, copy, first.port) for leg in back for copy in leg.arrivals)
         answered = None if reply is None else returned
         legs = [*await story.legs(there, THERE), *await story.legs(back, BACK)]
-        decided = None if arrived and answered is not False else _last(legs, BACK if arrived else THERE)
+        decided = None if sought or (arrived and answered is not False) else _last(legs, BACK if arrived else THERE)
+        verdict = _verdict(bool(arrived), answered, decided, target)
+        if sought is not None:
+            network = self._engine.records[Network].get(first.port.network_id)
+            where = "its network" if network is None else title(network)
+            role = ", the gateway" if sought != last.address else ""
+            verdict = (
+                f"not delivered: no port of {where} has {ip_address(sought)}{role}; shown is the question for its MAC"
+            )
         told = TraceAnswer(
             packet=_words(frame),
             source=as_object(first.port),
@@ -181,21 +201,26 @@ class Trace:
             revision=self._engine.revision,
             delivered=bool(arrived),
             answered=answered,
-            verdict=_verdict(bool(arrived), answered, decided, target),
+            verdict=verdict,
             decided=decided,
             legs=tuple(legs),
         )
-        return _Traced(told, first.port, last.port, place, frame, there)
+        return _Traced(told, first.port, last.port, place, frame, there, sought)
 
     # -- where it begins and ends -------------------------------------------------------------------------------------
 
     def _end(self, text: str, other: Port | None) -> End:
-        """Who is meant: a MAC, an address, or a port by name or id. Of several ports, one of the other's network."""
+        """Who is meant: a MAC, an address, or a port by name or id. Of several ports, one of the other's network.
+
+        An address of the other's subnet is nobody's elsewhere.
+        """
         mac, address = _mac(text), _address(text)
         if mac is None and address is None:
             return End(self._find(text))
         owned = [port for port in self.ports() if _owns(port, mac, address)]
-        near = [port for port in owned if other is not None and port.network_id == other.network_id] or owned
+        near = [port for port in owned if other is not None and port.network_id == other.network_id]
+        if not near and (other is None or address is None or not self._is_on_link(other, address)):
+            near = owned
         if len(near) > 1:
             raise NotThere(f"{len(near)} ports have {text}; say which by its name or id: {_titles(near)}")
         return End(near[0] if near else None, address or b"", mac or b"")
@@ -232,24 +257,39 @@ class Trace:
         return Ends(mac, last.mac or self._next_mac(first.port, last, target, asked), source, target)
 
     def _next_mac(self, first: Port, last: End, target: bytes, asked: Question) -> bytes:
-        """The MAC that the sender would send to: the target's in its own network, else the gateway's."""
+        """The MAC that the sender would send to: the target's in its own network, else the gateway's; b"" where nobody
+        has it."""
         if last.port is not None and last.port.network_id == first.network_id:
             return mac_bytes(last.port.mac_address or "00:00:00:00:00:00")
         if target in (ALL_ONES, ALL_NODES) or asked.kind == "arp":
             return BROADCAST
-        gateways = {subnet.gateway_ip for subnet in self._subnets(first) if subnet.gateway_ip}
-        for port in self.ports():
-            addresses = {fixed.ip_address for fixed in port.fixed_ips or ()}
-            if port.network_id == first.network_id and port.mac_address and gateways & addresses:
-                return mac_bytes(port.mac_address)
-        named = title(last.port) if last.port is not None else str(ip_address(target))
-        raise NotThere(f"{named} is not in the network of {title(first)}, and no port there has its gateway's address")
+        hop = self._next_hop(first, last, target)
+        near = (port for port in self.ports() if port.network_id == first.network_id and port.mac_address)
+        return next((mac_bytes(port.mac_address or "") for port in near if _owns(port, None, hop)), b"")
 
-    def _subnets(self, port: Port) -> Iterator[Subnet]:
-        wanted = {fixed.subnet_id for fixed in port.fixed_ips or ()}
-        for key in wanted:
-            subnet = self._engine.records[Subnet].get(key or "")
-            if isinstance(subnet, Subnet):
+    def _next_hop(self, first: Port, last: End, target: bytes) -> bytes:
+        """The address whose MAC the sender needs: the target's in its own subnet, else the gateway's."""
+        if last.port is None and self._is_on_link(first, target):
+            return target
+        gateways = (_address(subnet.gateway_ip or "") for subnet in self._subnets(first, len(target)))
+        gateway = next((each for each in gateways if each is not None), None)
+        if gateway is None:
+            named = title(last.port) if last.port is not None else str(ip_address(target))
+            raise NotThere(f"{named} is not in the network of {title(first)}, whose subnets have no gateway")
+        return gateway
+
+    def _is_on_link(self, port: Port, address: bytes) -> bool:
+        """Whether an address is of the port's subnets; those of one without subnets all are."""
+        subnets = [*self._subnets(port, len(address))]
+        return not subnets or any(_holds(subnet, address) for subnet in subnets)
+
+    def _subnets(self, port: Port, size: int) -> Iterator[Subnet]:
+        """Those of its network that the port has an address of, with addresses of so many bytes."""
+        mine = [ip_address(fixed.ip_address).packed for fixed in port.fixed_ips or ()]
+        for subnet in self._engine.records[Subnet].values():
+            assert isinstance(subnet, Subnet)
+            is_near = subnet.network_id == port.network_id
+            if is_near and any(len(each) == size and _holds(subnet, each) for each in mine):
                 yield subnet
 
     # -- where it went ------------------------------------------------------------------------------------------------
@@ -489,6 +529,10 @@ def _owns(port: Port, mac: bytes | None, address: bytes | None) -> bool:
     if mac is not None:
         return bool(port.mac_address) and mac_bytes(port.mac_address or "") == mac
     return any(_is(fixed.ip_address, address or b"") for fixed in port.fixed_ips or ())
+
+
+def _holds(subnet: Subnet, address: bytes) -> bool:
+    return subnet.cidr is not None and ip_address(address) in ip_network(subnet.cidr, strict=False)
 
 
 def _is(text: str, address: bytes) -> bool:

@@ -57,6 +57,21 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         cloud.stop()
 
 
+def test_traces_to_where_nobody_is(session: Session) -> None:
+    blue, web = f"network blue ({uuid('blue')[:8]})", f"port web ({uuid('web')[:8]})"
+    why = f"ot delivered: no port of {blue} has 10.0.0.77; shown is the question for its MAC"
+    code, said = session.run("trace", "web", "10.0.0.77", "--brief")
+    assert (code, said.splitlines()[-1]) == (1, f"N{why}.")
+    assert session.run("trace", "web", "10.0.0.77", "--probe") == (
+        1,
+        f"Error: There is no such packet to send: n{why}\n",
+    )
+    assert session.run("trace", "web", "192.0.2.77") == (
+        1,
+        f"Error: 192.0.2.77 is not in the network of {web}, whose subnets have no gateway\n",
+    )
+
+
 def test_a_healthy_cloud_is_shown_as_it_is(session: Session) -> None:
     assert session.cloud.until("all to be well", lambda: session.run("check")[0] == 0)
     code, said = session.run("check", "--deep")
