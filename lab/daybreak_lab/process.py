@@ -17,6 +17,8 @@ from typing import TypeVar
 Answer = TypeVar("Answer")
 ENDING = 10.0
 """Seconds that a killed process may take to be gone."""
+BECOMING = 0.1
+"""Seconds that a process may take to become another program."""
 MARK = "DAYBREAK_LAB"
 
 
@@ -84,11 +86,23 @@ def netns_of(pid: int) -> int | None:
 
 def belongs(pid: int, directory: Path, namespaces: set[int]) -> bool:
     """Whether a process was started by the lab of this directory, in one of these namespaces (inode numbers)."""
-    try:
-        environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:  # gone meanwhile
-        return False
-    return f"{MARK}={directory}".encode() in environ and netns_of(pid) in namespaces
+    return netns_of(pid) in namespaces and f"{MARK}={directory}".encode() in environment_of(pid)
+
+
+def environment_of(pid: int) -> list[bytes]:
+    """What a process was started with; empty for one that is gone, or was given nothing.
+
+    One that becomes another program has nothing for a moment (execve(2)), so where there is nothing it is looked at again.
+    """
+    until = time.monotonic() + BECOMING
+    while True:
+        try:
+            environ = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:  # gone meanwhile
+            return []
+        if environ or started_at(pid) is None or time.monotonic() > until:
+            return environ.split(b"\0")
+        time.sleep(0.001)
 
 
 def processes(directory: Path, namespaces: set[int]) -> Iterator[int]:

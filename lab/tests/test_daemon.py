@@ -1,9 +1,12 @@
 """Programs that are killed at any moment and started again."""
 
+from pathlib import Path
+
 import pytest
 
 from daybreak_lab import Lab, LabError
 from daybreak_lab.daemon import Daemon, members
+from daybreak_lab.process import belongs
 
 pytestmark = pytest.mark.ovs
 
@@ -61,3 +64,14 @@ def test_it_ends_with_the_lab() -> None:
         group = daemon.pid
     assert list(members(group)) == []
     daemon.end()
+
+
+def test_a_program_that_becomes_another_one_is_the_labs_all_the_time(lab: Lab, tmp_path: Path) -> None:
+    """While it does (execve(2)) it has no environment, by which the lab would know it."""
+    again = tmp_path / "again"
+    again.write_text('exec sh "$0"\n')
+    namespace = lab.controller_namespace
+    with namespace.popen("sh", str(again)) as program:
+        found = [belongs(program.pid, lab.directory, {namespace.inode}) for _ in range(10_000)]
+        program.kill()
+    assert found == [True] * len(found)

@@ -51,11 +51,10 @@ class Daybreak:
     def takes_changes(self) -> bool:
         """Whether it takes changes at all, shown by one that has nothing in it."""
         try:
-            return (
-                self.endpoint.ask("POST", "/v1/transactions", {"operations": []}, timeout=PROBE_TIMEOUT).status == 200
-            )
+            answer = self.endpoint.ask("POST", "/v1/transactions", {"operations": []}, timeout=PROBE_TIMEOUT)
         except Away:
             return False
+        return answer.status == 200
 
     def raise_fence(self, fence: Fence) -> None:
         """From here on whatever a writer sent with a lower token is refused. Raises as `send`."""
