@@ -92,7 +92,7 @@ def belongs(pid: int, directory: Path, namespaces: set[int]) -> bool:
 def environment_of(pid: int) -> list[bytes]:
     """What a process was started with; empty for one that is gone, or was given nothing.
 
-    One that becomes another program has nothing for a moment (execve(2)), so where there is nothing it is looked at again.
+    One that becomes another program has nothing for a moment (execve(2)), so it is looked at again.
     """
     until = time.monotonic() + BECOMING
     while True:
