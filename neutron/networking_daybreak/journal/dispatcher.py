@@ -181,8 +181,8 @@ class Dispatcher:
                 for each in members.members_of(context, ROLE) if self._is_called_for else ():
                     if each.needs_settling:
                         self._take_over(context, each)
-                    elif each.name == self.membership.name and self.membership.state == states.JOINING:
-                        self._settled(context)  # others have done it
+                    elif each.name == self.membership.name:
+                        self._settled(context, each.token)  # others have done it
             except members.Displaced as displaced:
                 self._displaced(displaced)
             except Exception as error:
@@ -193,9 +193,9 @@ class Dispatcher:
         """Whether anybody's claims are to be settled."""
         return self.membership.state == states.JOINING or any(each.needs_settling for each in self.seen)
 
-    def _settled(self, context: Any) -> None:
-        self.membership.settled(context)
-        self.bell.ring()
+    def _settled(self, context: Any, token: int) -> None:
+        if self.membership.settled(context, token):
+            self.bell.ring()
 
     def _displaced(self, displaced: members.Displaced) -> None:
         if displaced.by_namesake:
@@ -218,7 +218,7 @@ class Dispatcher:
         members.note_settled(context, seen)
         crash_point("after-takeover")
         if seen.name == self.membership.name:
-            self._settled(context)
+            self._settled(context, seen.token)
         if freed:
             LOG.warning("Took over %d objects that %s had claimed", freed, seen.name)
         self.bell.ring()
@@ -246,9 +246,8 @@ class Dispatcher:
         So the member joins again, with a higher token, and what was claimed under this one is settled as for one that
         was killed.
         """
-        if self.membership.token == owner.token:
+        if self.membership.lapse(owner.token):
             LOG.warning("It is not certain what was claimed: joining anew")
-            self.membership.state = states.GONE
 
     def step_down(self, context: Any) -> None:
         """This server can't reach a controller and holds claims whose fate is not known: let others settle them."""

@@ -116,11 +116,25 @@ class Membership:
                 self.state = states.GONE
                 raise Displaced(by_namesake=self._is_taken(context))
 
-    def settled(self, context: Any) -> None:
-        """Nothing of an earlier token is left: get to work. Raises `Displaced`."""
+    def settled(self, context: Any, token: int) -> bool:
+        """Nothing from before a token is left: get to work. Raises `Displaced`.
+
+        False where that says nothing, for the member has joined again meanwhile.
+        """
         with self._lock:
+            if (self.state, self.token) != (states.JOINING, token):
+                return False
             self.state = states.ACTIVE
             self.beat(context)
+            return True
+
+    def lapse(self, token: int) -> bool:
+        """It isn't known what was claimed under a token: join anew, if it is the present one."""
+        with self._lock:
+            if self.token != token:
+                return False
+            self.state = states.GONE
+            return True
 
     def leave(self, context: Any, *, is_settled: bool) -> None:
         """Stop. `is_settled`: no claims are left; otherwise somebody is to take them over."""

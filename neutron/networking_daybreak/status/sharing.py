@@ -63,7 +63,7 @@ class Share:
     def _join(self, context: Any) -> None:
         """Nothing is ever claimed, so there is nothing to settle."""
         self._membership.join(context)
-        self._membership.settled(context)
+        self._membership.settled(context, self._membership.token)
 
 
 def owner(host: str, members: Sequence[str]) -> str | None:

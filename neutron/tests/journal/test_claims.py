@@ -224,7 +224,7 @@ def test_members_join_with_rising_tokens_and_one_is_elected(ground: Ground) -> N
     one, two = (Membership("journal", name, patience, 1) for name in ("one", "two"))
     for each in (one, two):
         each.join(admin())
-        each.settled(admin())
+        each.settled(admin(), each.token)
     present = one.present(members_of(admin(), "journal"))
     assert present == ["one", "two"]
     assert elect(admin(), "sync", two, present)
@@ -239,6 +239,21 @@ def test_members_join_with_rising_tokens_and_one_is_elected(ground: Ground) -> N
         ("one", "active", 1),
         ("two", "joining", 3),
     ]
+
+
+@BOTH
+def test_what_was_settled_before_a_member_joined_again_says_nothing(ground: Ground) -> None:
+    one = Membership("journal", "one", Patience(3, 6), 1)
+    one.join(admin())
+    before = one.token
+    assert one.settled(admin(), before)
+    assert one.lapse(before)
+    one.join(admin())
+    assert not one.settled(admin(), before)
+    assert not one.lapse(before)
+    assert one.state == "joining"
+    assert one.settled(admin(), one.token)
+    assert one.state == "active"
 
 
 def test_recording_outside_of_a_transaction_is_refused(ground: Ground) -> None:
