@@ -5,8 +5,8 @@
 Three clouds of two hypervisors each, with the same Open vSwitch and two VMs on each of the first: Daybreak, OVN (the
 Debian packages ovn-central, ovn-host and ovn-common, unpacked into a temporary folder; driven by ovn-nbctl alone) and a
 bridge that does nothing but NORMAL. Daybreak and OVN have the same groups: what a group lets in is TCP from its own
-members, beside twenty rules that nothing here matches. Rounds are interleaved, and each
-cloud is first in its turn.
+members, beside twenty rules that nothing here matches. Rounds are interleaved, and each cloud is
+first in its turn.
 
 Each measurement begins with no connection tracked (else a switch that ended in the round before would be ahead), and a
 client has ports enough for what it opens within the minute that TCP keeps a closed connection.

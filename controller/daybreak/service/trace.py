@@ -166,10 +166,9 @@ class Trace:
             raise NotThere(f"No port has {source}: a trace begins at a port")
         last = self._end(target, first.port)
         place = self._place(first.port)
-        ends, sought = self._ends(asked, first, last), None
-        if not ends.target_mac:
-            sought = self._next_hop(first.port, last, ends.target)
-            asked, ends = Question("arp"), ends._replace(target_mac=BROADCAST, target=sought)
+        ends, sought = self._ends(asked, first, last)
+        if sought is not None:
+            asked, ends = Question("arp"), ends._replace(target=sought)
         frame = ask(asked, mark(ends))
         story = _Story(self, actual)
         there = await story.follow(Entry(place.host, place.ofport, frame))
@@ -238,8 +237,8 @@ class Trace:
             raise NotThere(f"{title(port)} {why}")
         return place
 
-    def _ends(self, asked: Question, first: End, last: End) -> Ends:
-        """MACs and addresses of the packet, of one family."""
+    def _ends(self, asked: Question, first: End, last: End) -> tuple[Ends, bytes | None]:
+        """MACs and addresses of the packet, of one family; and the address of which nobody has the MAC."""
         assert first.port is not None
         mine, theirs = first.addresses(), last.addresses()
         if not theirs:
@@ -254,29 +253,35 @@ class Trace:
             example = ip_address(EXAMPLES[is_ipv4]).packed
             source, target = (mine or [example])[0], (theirs or [example])[0]
         mac = first.mac or mac_bytes(first.port.mac_address or "00:00:00:00:00:00")
-        return Ends(mac, last.mac or self._next_mac(first.port, last, target, asked), source, target)
+        next_mac, sought = (last.mac, None) if last.mac else self._next_mac(first.port, last, target, asked)
+        return Ends(mac, next_mac, source, target), sought
 
-    def _next_mac(self, first: Port, last: End, target: bytes, asked: Question) -> bytes:
-        """The MAC that the sender would send to: the target's in its own network, else the gateway's; b"" where nobody
-        has it."""
+    def _next_mac(self, first: Port, last: End, target: bytes, asked: Question) -> tuple[bytes, bytes | None]:
+        """The MAC that the sender would send to: the target's in its own network, else a gateway's.
+
+        Where nobody has it, all that are asked for it, and the address that is asked for.
+        """
         if last.port is not None and last.port.network_id == first.network_id:
-            return mac_bytes(last.port.mac_address or "00:00:00:00:00:00")
+            return mac_bytes(last.port.mac_address or "00:00:00:00:00:00"), None
         if target in (ALL_ONES, ALL_NODES) or asked.kind == "arp":
-            return BROADCAST
-        hop = self._next_hop(first, last, target)
-        near = (port for port in self.ports() if port.network_id == first.network_id and port.mac_address)
-        return next((mac_bytes(port.mac_address or "") for port in near if _owns(port, None, hop)), b"")
+            return BROADCAST, None
+        hops = self._next_hops(first, last, target)
+        for port in self.ports():
+            is_near = port.network_id == first.network_id and port.mac_address
+            if is_near and any(_owns(port, None, hop) for hop in hops):
+                return mac_bytes(port.mac_address or ""), None
+        return BROADCAST, hops[0]
 
-    def _next_hop(self, first: Port, last: End, target: bytes) -> bytes:
-        """The address whose MAC the sender needs: the target's in its own subnet, else the gateway's."""
+    def _next_hops(self, first: Port, last: End, target: bytes) -> list[bytes]:
+        """The addresses whose MAC the sender may need: the target's in its own subnet, else its gateways'."""
         if last.port is None and self._is_on_link(first, target):
-            return target
-        gateways = (_address(subnet.gateway_ip or "") for subnet in self._subnets(first, len(target)))
-        gateway = next((each for each in gateways if each is not None), None)
-        if gateway is None:
+            return [target]
+        known = (_address(subnet.gateway_ip or "") for subnet in self._subnets(first, len(target)))
+        gateways = [gateway for gateway in known if gateway is not None]
+        if not gateways:
             named = title(last.port) if last.port is not None else str(ip_address(target))
             raise NotThere(f"{named} is not in the network of {title(first)}, whose subnets have no gateway")
-        return gateway
+        return gateways
 
     def _is_on_link(self, port: Port, address: bytes) -> bool:
         """Whether an address is of the port's subnets; those of one without subnets all are."""
