@@ -9,7 +9,7 @@ SUITE := packaging/suite
 SUITES := controller lab neutron
 # Files of tests are shared out to so many processes; JOBS=0: none but pytest's own, to debug.
 JOBS := 2
-PYTEST := pytest -q -p no:cacheprovider -n $(JOBS) --dist loadfile
+PYTEST := pytest -q -n $(JOBS) --dist loadfile
 
 help: ## Show what there is (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

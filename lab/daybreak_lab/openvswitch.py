@@ -77,6 +77,14 @@ class OpenVSwitch:
         socket = self.directory / f"{name}.mgmt"
         wait_for(f"bridge {name} on {self.namespace.name}", socket.exists, timeout)
 
+    def settle(self) -> None:
+        """Wait until the datapath's cache was looked through once more; a switch that doesn't run is settled.
+
+        A barrier doesn't wait for that: a packet just behind it may still go the way of the flows before.
+        """
+        if self.pid(SWITCH) is not None:
+            self.appctl("revalidator/wait")
+
     def _run(self, *argv: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         return run(*argv, stdin=stdin, env=self.namespace.environment)
 

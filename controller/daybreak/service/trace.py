@@ -109,9 +109,12 @@ class Trace:
         if traced.last is None or traced.last.id == traced.first.id:
             raise ValueError("A probe goes from a port to another port")
         expected = await self._expected(traced)
-        hosts = frozenset(leg.entry.host for leg in traced.there)
+        zones: dict[str, set[int]] = {}
+        for leg in traced.there:
+            looked = {event.tracked.zone for event in leg.outcome.events if isinstance(event, Lookup)}
+            zones.setdefault(leg.entry.host, set()).update(looked)
         arrived = await self._controller.probes.send(
-            traced.first.network_id, traced.place, traced.frame, hosts, len(expected), seconds
+            traced.first.network_id, traced.place, traced.frame, zones, len(expected), seconds
         )
         return msgspec.structs.replace(traced.answer, probe=self._compared(expected, arrived, seconds))
 

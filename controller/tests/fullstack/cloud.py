@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +26,9 @@ DAYBREAK = str(Path(sys.executable).with_name("daybreak"))
 NEUTRON = "/controller/nb/v2/neutron"
 DEADLINE = 30.0
 """Seconds until something that should happen counts as failed; far more than it ever takes."""
+
+REVALIDATED = 100
+"""Milliseconds after which a datapath's cache is looked through though no flow changed: what `settle` may take."""
 
 HEALING = 5.0
 """Seconds in which what somebody did to a switch has to be mended."""
@@ -125,7 +129,8 @@ class Cloud:
         """A hypervisor whose database calls the controller; options are the lab's."""
         ids = {"hostname": name, "daybreak-datapath-type": "netdev", **options.pop("external_ids", {})}
         manager = f"tcp:{self.lab.controller_address}:6640"
-        host = self.lab.hypervisor(name, external_ids=ids, manager=manager, **options)
+        config = {"max-revalidator": str(REVALIDATED), **options.pop("other_config", {})}
+        host = self.lab.hypervisor(name, external_ids=ids, other_config=config, manager=manager, **options)
         self.hosts[name] = host
         return host
 
@@ -206,8 +211,9 @@ class Cloud:
     # the modern API, which also waits for the switches
 
     def transact(self, *operations: dict[str, Any]) -> None:
-        """POST a transaction of /v1; it is answered when every connected switch has it."""
+        """POST a transaction of /v1, and wait until every connected switch and its datapath have it."""
         self.modern("POST", "/transactions?wait=applied&timeout=30", {"operations": list(operations)})
+        self.settle()
 
     def put(self, kind: str, name: str, /, **fields: Any) -> None:
         """PUT an object of /v1: `kind` as in transactions, all its fields."""
@@ -256,6 +262,11 @@ class Cloud:
         """Wait until all of these ports are ACTIVE, or DOWN."""
         for port in ports:
             self.until(f"{port} is {status}", lambda port=port: self.status(port) == status, timeout)  # type: ignore[misc]
+
+    def settle(self) -> None:
+        """Wait until the datapaths do what their switches were told."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda host: host.ovs.settle(), self.hosts.values()))
 
     # virtual machines
 

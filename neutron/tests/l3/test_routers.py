@@ -74,8 +74,7 @@ def test_a_router_from_its_creation_to_its_end(tenant: Client, controller: Contr
     tenant.update("routers", router, admin_state_up=False, routes=[])
     arrives(controller, "routers", router, admin_state_up=False, routes=[])
     tenant.update("routers", router, external_gateway_info=None)
-    there = arrives(controller, "routers", router, external_gateway_info=None, gw_port_id=None)
-    assert there["external_gateways"] == []
+    arrives(controller, "routers", router, external_gateway_info=None, gw_port_id=None, external_gateways=[])
 
     # Taken apart in the order that users choose: interfaces by subnet and by port, then the router.
     interface(tenant, "remove", router, subnet_id=a.subnet)
@@ -96,10 +95,10 @@ def test_several_gateways(cloud: Cloud, controller: Controller, outside: Outside
     router = admin.create("routers", name="edge", enable_default_route_ecmp=True, enable_default_route_bfd=True)["id"]
     gateways = {"router": {"external_gateways": [{"network_id": outside.first}, {"network_id": outside.second}]}}
     admin.call("PUT", f"routers/{router}/add_external_gateways", gateways)
-    there = arrives(controller, "routers", router, enable_default_route_ecmp=True, enable_default_route_bfd=True)
+    there = same_revision(admin, controller, "routers", "routers", router)
+    assert (there["enable_default_route_ecmp"], there["enable_default_route_bfd"]) == (True, True)
     assert [each["network_id"] for each in there["external_gateways"]] == list(outside)
     assert there["external_gateway_info"] == there["external_gateways"][0]
-    same_revision(admin, controller, "routers", "routers", router)
 
     gone = {"router": {"external_gateways": [{"network_id": outside.first}]}}
     admin.call("PUT", f"routers/{router}/remove_external_gateways", gone)
@@ -144,7 +143,7 @@ def test_gateways_and_floating_ips_with_qos(cloud: Cloud, controller: Controller
     policy = admin.create("qos/policies", name="slow")["id"]
     info = {"network_id": outside.first, "enable_snat": False, "qos_policy_id": policy}
     router = admin.create("routers", external_gateway_info=info)["id"]
-    there = arrives(controller, "routers", router)
+    there = same_revision(admin, controller, "routers", "routers", router)
     assert (there["external_gateway_info"]["qos_policy_id"], there["external_gateway_info"]["enable_snat"]) == (
         policy,
         False,

@@ -197,8 +197,9 @@ def test_a_trunk_and_its_sub_ports(tenant: Client, controller: Controller) -> No
 
     second = {"port_id": two, "segmentation_type": "vlan", "segmentation_id": 102}
     tenant.call("PUT", f"trunks/{trunk}/add_subports", {"sub_ports": [second]})
-    there = arrives(controller, "trunks", trunk, sub_ports=sorted([sub_port, second], key=lambda each: each["port_id"]))
-    assert there["revision_number"] == tenant.get("trunks", trunk)["revision_number"]
+    both = sorted([sub_port, second], key=lambda each: each["port_id"])
+    revision = tenant.get("trunks", trunk)["revision_number"]
+    arrives(controller, "trunks", trunk, sub_ports=both, revision_number=revision)
     tenant.call("PUT", f"trunks/{trunk}/remove_subports", {"sub_ports": [{"port_id": one}]})
     arrives(controller, "trunks", trunk, sub_ports=[second])
     assert tenant.get("ports", one)["device_owner"] == ""
