@@ -8,6 +8,7 @@ body refers to is missing; 400 and 422 never.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -96,28 +97,47 @@ class OpendaylightNorthbound:
     def _put(self, change: Change) -> Outcome:
         """Create or update the object: which of both nobody keeps count of, so where one guess is wrong it's the other.
 
-        One that exists already is not compared first: an update replaces all of it, and does no harm where it's equal.
+        One that exists already, and is as it should be, is left alone: its creation was in doubt, and is repeated.
         """
         assert change.body is not None
         is_new = change.body.get("created_at") == change.body.get("updated_at")
         answer = self._write(change, update=not is_new)
+        if is_new and answer.status == 409 and self._is_there(change):
+            return Done("unchanged")
         if answer.status == (409 if is_new else 404):
             first, answer = answer, self._write(change, update=is_new)
             if is_new and answer.status == 404:
                 return self._judged(first)  # it was not that it exists
         return self._judged(answer)
 
+    def _is_there(self, change: Change) -> bool:
+        """Whether the controller has the object with all values of an update; what it does not show is null."""
+        answer = self.endpoint.ask("GET", self._path(change.kind, change.id))
+        if answer.status != 200 or not isinstance(answer.json, Mapping):
+            return False
+        (wanted,) = self._body(change, update=True).values()
+        return any(
+            all(found.get(field) == value for field, value in wanted.items())
+            for found in answer.json.values()
+            if isinstance(found, Mapping)
+        )
+
     def _delete(self, change: Change) -> Outcome:
         answer = self.endpoint.ask("DELETE", self._path(change.kind, change.id))
         return Done("unchanged") if answer.status == 404 else self._judged(answer)
 
     def _write(self, change: Change, *, update: bool) -> Answer:
-        dialect = KINDS[change.kind].opendaylight
-        assert dialect is not None and change.body is not None
-        body = dialect.body(dict(change.body), update=update)
+        body = self._body(change, update=update)
         if update:
             return self.endpoint.ask("PUT", self._path(change.kind, change.id), body)
         return self.endpoint.ask("POST", self._path(change.kind), body)
+
+    @staticmethod
+    def _body(change: Change, *, update: bool) -> dict[str, Any]:
+        """A request's body, the object below its name."""
+        dialect = KINDS[change.kind].opendaylight
+        assert dialect is not None and change.body is not None
+        return dialect.body(dict(change.body), update=update)
 
     def _judged(self, answer: Answer) -> Outcome:
         if answer.status < 400:

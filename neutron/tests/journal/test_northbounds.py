@@ -168,11 +168,17 @@ def test_opendaylight_gets_what_it_knows_from_networking_odl(
         record(context, "port", port)
     door.passed.clear()
     wait_for("drained", ground.drained)
-    assert changes(door) == [
-        "POST networks 409",
-        f"PUT networks/{blue} 200",
-        f"DELETE ports/{port} 404",
-    ]
+    assert changes(door) == ["POST networks 409", f"DELETE ports/{port} 404"]
+
+    # What exists and is another than Neutron's is updated.
+    named = {"network": {"name": "by hand"}}
+    assert controller.request("PUT", f"/controller/nb/v2/neutron/networks/{blue}", named)[0] == 200
+    with ground.transaction() as context:
+        record(context, "network", blue)
+    door.passed.clear()
+    wait_for("drained", ground.drained)
+    assert changes(door) == ["POST networks 409", f"PUT networks/{blue} 200"]
+    assert controller.names("networks") == ["blue"]
 
 
 def test_opendaylight_lacks_what_a_body_refers_to(ground: Ground, controller: Controller, door: type[Door]) -> None:
