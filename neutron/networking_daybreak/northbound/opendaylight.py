@@ -111,13 +111,16 @@ class OpendaylightNorthbound:
         return self._judged(answer)
 
     def _is_there(self, change: Change) -> bool:
-        """Whether the controller has the object with all values of an update; what it does not show is null."""
+        """Whether the controller has this revision of the object, and what it shows is as an update would have it.
+
+        It need not show, or keep, all that it is told.
+        """
         answer = self.endpoint.ask("GET", self._path(change.kind, change.id))
         if answer.status != 200 or not isinstance(answer.json, Mapping):
             return False
         (wanted,) = self._body(change, update=True).values()
         return any(
-            all(found.get(field) == value for field, value in wanted.items())
+            "revision_number" in found and all(wanted.get(field, value) == value for field, value in found.items())
             for found in answer.json.values()
             if isinstance(found, Mapping)
         )
