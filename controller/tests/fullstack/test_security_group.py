@@ -229,12 +229,14 @@ def test_an_error_about_a_connection_comes_through(cloud: Cloud, hosts: list[Hyp
 
 @pytest.mark.parametrize("stateful", [True, False])
 def test_fragments(cloud: Cloud, hosts: list[Hypervisor], stateful: bool) -> None:
-    """A datagram in pieces reaches an allowed port, on the same host and across, and no other one."""
+    """A datagram in pieces reaches an allowed port, on the same host and across, and no other one; so does a ping."""
     cloud.network("blue")
     cloud.group("server", stateful=stateful)
     for family in (4, 6):
         cloud.rule(f"udp-{family}", "server", "ingress", "udp", ports=7, family=family)
         cloud.rule(f"out-{family}", "server", "egress", family=family)
+        ping = {4: 8, 6: 128}[family]
+        cloud.rule(f"ping-{family}", "server", "ingress", "icmp", port_range_min=ping, family=family)
     server = cloud.vm("server", "blue", hosts[0], "10.0.0.1/24", "fd00::1/64", **groups("server"))
     near = cloud.vm("near", "blue", hosts[0], "10.0.0.2/24", "fd00::2/64")
     far = cloud.vm("far", "blue", hosts[1], "10.0.0.3/24", "fd00::3/64")
@@ -244,6 +246,7 @@ def test_fragments(cloud: Cloud, hosts: list[Hypervisor], stateful: bool) -> Non
                 cloud.until("the tunnel", lambda: client.call(address, "udp", 7))  # noqa: B023
                 assert client.call(address, "udp", 7, size=4000)
                 assert refused(client, address, "udp", 8, size=4000)
+                assert client.ping(address, count=3, size=4000).received
         assert not other.seen
 
 

@@ -195,10 +195,6 @@ def test_nothing_that_the_controller_does_breaks_a_connection(cloud: Cloud, host
     shutil.rmtree(cloud.directory / "data")
     cloud.start()
     cloud.transact(*known)
-    import time
-
-    time.sleep(8)
-    print("CHECK", cloud.check())
     cloud.until("all to be as it should", lambda: not cloud.check())
     assert alive()
     assert all(before <= entries(host) for before, host in zip(zones, hosts, strict=True))

@@ -114,11 +114,12 @@ def exchange(
 ECHO_REPLIES = {8: 0, 128: 129}
 
 
-def about(sent: bytes) -> bytes:
-    """An ICMP error from the receiver of an untagged IP packet, which quotes it as far as it must."""
+def about(sent: bytes, most: int = 60) -> bytes:
+    """An ICMP error from the receiver of an untagged IP packet, which quotes it: of IPv4 as far as it must (RFC 792),
+    of IPv6 at most so many bytes (RFC 4443 wants as much of it as a packet can take)."""
     macs, is_ipv4 = (sent[:6], sent[6:12]), sent[12:14] == b"\x08\x00"
     ips = (sent[30:34], sent[26:30]) if is_ipv4 else (sent[38:54], sent[22:38])
-    quoted = bytes(4) + sent[14 : 14 + (28 if is_ipv4 else 48)]
+    quoted = bytes(4) + sent[14 : 14 + (28 if is_ipv4 else most)]
     if is_ipv4:
         return frame(macs, ips, IpProtocol.ICMP, Icmp(3, 3, quoted).encode())
     return frame(macs, ips, IpProtocol.ICMPV6, Icmpv6(1, 4, quoted).encode(*ips))

@@ -23,7 +23,7 @@ from ..scenarios.tracer import DummySwitch
 from ..scenarios.transcript import Player
 from .conftest import Oracle
 from .datapath import BELL_PORT, BELL_TYPE, Datapath
-from .frames import Crowd, actor, exchange, tcp
+from .frames import Crowd, about, actor, exchange, tcp
 from .proof import Proof, flows_of, missed
 
 pytestmark = pytest.mark.ovs
@@ -46,10 +46,13 @@ rule dns group=back ingress udp 53 addresses=office
 rule peers group=back ingress sctp of=back
 rule ping group=back ingress icmp 8,0 remote=10.1.0.0/24
 rule ping6 group=back ingress icmpv6 128 v6
+rule errors group=front ingress icmp 3
+rule errors6 group=front ingress icmpv6 1,4 v6
 rule gre-out group=back egress 47
 rule dns-out group=back egress udp 53 remote=10.1.0.0/31
 rule all-in group=free ingress udp
 rule all-out group=free egress udp 53
+rule some-in group=free ingress tcp 80 of=front
 port a network=blue mac=fa:16:3e:00:00:01 ips=10.1.0.1,fd00::1 groups=front
 port b network=blue mac=fa:16:3e:00:00:02 ips=10.1.0.2,fd00::2 groups=back
 port c network=blue mac=fa:16:3e:00:00:03 ips=10.1.0.3,fd00::3 groups=front,back
@@ -79,6 +82,7 @@ CHANGES = {
     "nothing": "",
     "a rule goes": "delete rule web\ndelete rule db\ndelete rule any-out6",
     "a port leaves its group": "port c groups=back\nport b groups=none",
+    "a port has groups of both kinds": "port f groups=free,back",
     "a member leaves": "port a groups=back",
     "an address leaves": "addresses office 10.3.0.0/16",
     "rules say something else": """
@@ -151,6 +155,8 @@ def talks(draw: st.DrawFn) -> list[Sent]:
     protocol = draw(st.sampled_from([6, 6, 6, 17, 17, 132, 47, 58 if version else 1]))
     if protocol == 6:
         turns = tcp(macs, ips, (draw(st.sampled_from([999, 998])), draw(st.sampled_from([80, 83, 88, 443, 3306]))))
+        at = draw(st.integers(1, len(turns)))
+        turns.insert(at, (not turns[at - 1][0], about(turns[at - 1][1])))
     elif protocol in (1, 58):
         turns = exchange(macs, ips, protocol, (128 if version else 8, 7))
     else:

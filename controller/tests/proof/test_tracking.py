@@ -95,6 +95,8 @@ def stories(draw: st.DrawFn) -> list[tuple[int, bytes]]:
         if at[number] == len(TCP[number]):
             continue
         story.append((port, TCP[number][at[number]]))
+        if not draw(st.integers(0, 6)):
+            story.append((port, about(story[-1][1], draw(st.sampled_from([48, 59, 60])))))
         at[number] += not (at[number] == 0 and (port == 2 or draw(st.booleans())))
     return story
 

@@ -98,7 +98,7 @@ class Tracked(NamedTuple):
         if first.protocol in (IpProtocol.TCP, IpProtocol.UDP):
             set_ |= {f.CT_TP_SRC: first.source_port, f.CT_TP_DST: first.destination_port}
         elif _queries(first.family, first.protocol):
-            set_[f.CT_TP_SRC] = first.destination_port
+            set_ |= {f.CT_TP_SRC: first.destination_port, f.CT_TP_DST: 0}
         return set_
 
 
@@ -216,8 +216,9 @@ def _related(quoted: bytes, zone: int, connections: Connections) -> Tracked:
     """An ICMP error belongs to the connection of the packet that it quotes, in the other direction than that."""
     family = EtherType.IPV4 if quoted[:1] and quoted[0] >> 4 == 4 else EtherType.IPV6
     frame = bytes(12) + family.to_bytes(2, "big") + _whole(quoted, family)
-    inner = tuple_of(read(frame), frame)
-    if inner is None:
+    headers = read(frame)
+    inner = tuple_of(headers, frame)
+    if inner is None or _is_cut_too_short(headers, quoted):
         return Tracked(TRACKED | INVALID, zone)
     known = connections.get((zone, inner.reversed()))
     if known is not None:
@@ -226,6 +227,12 @@ def _related(quoted: bytes, zone: int, connections: Connections) -> Tracked:
     if known is not None:
         return Tracked(TRACKED | RELATED | REPLY, zone, known)
     return Tracked(TRACKED | INVALID, zone)
+
+
+def _is_cut_too_short(headers: Headers, quoted: bytes) -> bool:
+    """In IPv6 all of a quoted TCP header has to be there, in IPv4 the ports will do (RFC 4443 and 792 want as much)."""
+    is_tcp6 = headers.values[f.ETH_TYPE] == EtherType.IPV6 and headers.values[f.IP_PROTO] == IpProtocol.TCP
+    return is_tcp6 and 14 + len(quoted) < headers.transport + LONGEST_HEADER
 
 
 LONGEST_HEADER = 20

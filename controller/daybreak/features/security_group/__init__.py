@@ -9,7 +9,8 @@ So taking away a rule, a port out of a group or a member out of a remote group c
 allows, and no others, with one flow for each rule, each (port, group) and each member: n + m flows.
 
 Rules ask about the connection, in the fields of its first packet (ct_nw_src, ct_tp_dst …), so an answer is judged by
-the same flow as the question. Groups that are stateless ask about each packet, on ports that have no stateful one.
+the same flow as the question. Groups that are stateless ask about each packet on ports that have no stateful one, and
+about connections on those that do.
 
 A port's zone is its OpenFlow port on its host: unique there, kept by Open vSwitch itself (ofport_request), so a store
 that was lost can't mix zones up; numbers above the ports that Open vSwitch gives out are free for other zones. The
@@ -157,7 +158,7 @@ def defaults(view: View) -> Iterator[Output]:
     for shape in (shapes.NOTHING_ALLOWS, shapes.STATELESS_PASSES, shapes.SOMETHING_ALLOWS):
         yield FABRIC, shape, ()
     for ethertype in (IPV4, IPV6):
-        for shape in (*shapes.ADMIT.values(), *shapes.SCTP_KNOWN.values(), shapes.LATER_FRAGMENT):
+        for shape in (*shapes.ADMIT.values(), *shapes.SCTP_KNOWN.values(), *shapes.LATER_FRAGMENT.values()):
             yield FABRIC, shape, (ethertype,)
     for kind in FREE_OUT:
         yield FABRIC, shapes.FREE_ICMPV6_OUT, (kind,)
@@ -273,15 +274,15 @@ def allowed(rule: SecurityGroupRule, view: View) -> Iterator[Output]:
     if key is None or facts is None or (remote_id and remote is None):
         return
     topic, remote_key = group_topic(rule.security_group_id), remote.key if remote else 0
-    if remote_id:
-        question = Question(asks.direction, remote_id, remote_key, facts.stateful)
-        yield QUESTIONS_OF, rule.security_group_id, question
-        yield USES, remote_id, Use(remote_key, asks.direction, asks.ethertype, facts.stateful)
     yield topic, shapes.HELD_BY_RULE, (key.value.to_bytes(16, "big"), facts.key, remote_key)
     scope = (1 + stable_hash(rule.id) % PRIORITIES, facts.key, remote_key, *asks.remote)
-    for form, values in forms(asks, facts.stateful):
-        shape = shapes.ALLOW[facts.stateful, asks.ethertype, asks.direction, form]
-        yield topic, shape, (*scope, *values, key.value)
+    for tracked in (True,) if facts.stateful else (True, False):
+        if remote_id:
+            yield QUESTIONS_OF, rule.security_group_id, Question(asks.direction, remote_id, remote_key, tracked)
+            yield USES, remote_id, Use(remote_key, asks.direction, asks.ethertype, tracked)
+        for form, values in forms(asks, tracked):
+            shape = shapes.ALLOW[tracked, asks.ethertype, asks.direction, form]
+            yield topic, shape, (*scope, *values, key.value)
 
 
 PORT_FORMS = {PROTOCOLS[word]: word for word in ("tcp", "udp", "sctp")}

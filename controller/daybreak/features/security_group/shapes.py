@@ -43,6 +43,7 @@ LABEL_RULE = (1 << 32) - 1
 LATER = (FIELDS["ip_frag"], 2, 2)
 """A fragment that is not the first: it has no ports."""
 TRACKED_AND_VALID = (STATE, IS_TRACKED, IS_TRACKED | INVALID)
+NOT_TRACKED = (STATE, 0, IS_TRACKED)
 OUT, IN = (INBOUND, 0), (INBOUND, 1)
 AWAY = {0: goto(Stage.ROUTE), 1: goto(Stage.OUTPUT)}
 """Where a packet goes on that may pass, by INBOUND."""
@@ -237,10 +238,10 @@ _PROTOCOL_WORDS = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
 
 
 def _other_side(tracked: bool, ethertype: int, direction: int) -> list[tuple[Any, ...]]:
-    """The address of the other side: of the connection's first packet, or of this packet."""
+    """The address of the other side: of the connection's first packet, or of a packet that belongs to none."""
     side = (_CONNECTION if tracked else _PACKET)[ethertype, direction]
-    state: list[tuple[Any, ...]] = [TRACKED_AND_VALID] if tracked else []
-    return [*state, (ETH_TYPE, ethertype), (FIELDS[side], Var("ip"), Var("mask"))]
+    state = TRACKED_AND_VALID if tracked else NOT_TRACKED
+    return [state, (ETH_TYPE, ethertype), (FIELDS[side], Var("ip"), Var("mask"))]
 
 
 def _name(*parts: Any) -> str:
@@ -267,10 +268,16 @@ MEMBER_OF = {
 
 
 def _forms(tracked: bool, ethertype: int) -> dict[str, tuple[list[tuple[Any, ...]], str]]:
-    """What rules ask besides the other side: name → (match, its variables)."""
+    """What rules ask besides the other side: name → (match, its variables).
+
+    Of a connection too: an ICMP error is of the connection that it is about, and an echo reply of its request. Of ICMP,
+    conntrack has type and code in place of ports (ovs-fields(7), ct_tp_src).
+    """
     kind, code = ("icmpv4_type", "icmpv4_code") if ethertype == IPV4 else ("icmpv6_type", "icmpv6_code")
-    is_icmp = (PROTOCOL, ICMP if ethertype == IPV4 else ICMPV6)
+    if tracked:
+        kind, code = "ct_tp_src", "ct_tp_dst"
     protocol = FIELDS["ct_nw_proto"] if tracked else PROTOCOL
+    is_icmp = (protocol, ICMP if ethertype == IPV4 else ICMPV6)
     forms: dict[str, tuple[list[tuple[Any, ...]], str]] = {
         "any": ([], ""),
         "protocol": ([(protocol, Var("protocol"))], "protocol"),
@@ -316,15 +323,6 @@ ALLOW = {
 # -- the verdict ------------------------------------------------------------------------------------------------------
 
 NOTHING_ALLOWS = Shape("nothing_allows", DECIDE, 100, [(VERDICT, 0)], [goto(DENIED)], doc="no rule of any group")
-LATER_FRAGMENT = Shape(
-    "later_fragment",
-    DECIDE,
-    150,
-    [TRACKED_AND_VALID, (ETH_TYPE, Var("ethertype")), LATER],
-    [goto(ADMITTED)],
-    "ethertype",
-    "its ports are in the first fragment; conntrack holds it back until that one was admitted too",
-)
 STATELESS_PASSES = Shape(
     "stateless_passes", DECIDE, 50, [(ZONE, 0)], [goto(PASS)], doc="there is no connection to note"
 )
@@ -340,6 +338,18 @@ ADMIT = {
         [COMMIT, AWAY[inbound]],
         "ethertype",
         "the connection's label says which rule admitted it",
+    )
+    for inbound, word in ((0, "out"), (1, "in"))
+}
+LATER_FRAGMENT = {
+    inbound: Shape(
+        f"later_fragment_{word}",
+        DECIDE,
+        150,
+        [TRACKED_AND_VALID, (INBOUND, inbound), (ETH_TYPE, Var("ethertype")), LATER],
+        [COMMIT, AWAY[inbound]],
+        "ethertype",
+        "its ports are in the first fragment; conntrack holds it back until that one was admitted too",
     )
     for inbound, word in ((0, "out"), (1, "in"))
 }

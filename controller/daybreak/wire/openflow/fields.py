@@ -158,7 +158,7 @@ PREREQUISITES: Mapping[str, tuple[Prerequisite, ...]] = MappingProxyType(
         "ct": (_CT,),
         "ct4": (_IPV4, _CT),
         "ct6": (_IPV6, _CT),
-        "ct_port": (_CT, Prerequisite("ct_nw_proto", (6, 17, 132))),
+        "ct_port": (_CT, Prerequisite("ct_nw_proto", (6, 17, 132, 1, 58))),
     }
 )
 
