@@ -11,6 +11,7 @@ from daybreak.engine.engine import Engine, Wave
 from daybreak.engine.explain import objects
 from daybreak.engine.memo import Memo
 from daybreak.engine.supposition import Shift, Supposition, changes_of
+from daybreak.features.security_group.cuts import cut
 from daybreak.features.vocabulary import SUBSCRIPTIONS
 from daybreak.model import Change, Port, Record, SecurityGroup, SecurityGroupRule
 from daybreak.northbound.v1.answers import Plan, PlannedCut, PlannedFlow, PlannedHost, PlannedPort
@@ -69,13 +70,14 @@ class Planner:
         shifts = supposed.shifts(wave)
         hosts = _Hosts(self._controller, supposed, wave, shifts)
         listed = [self._flow(supposed, shift, hosts.of(shift.topic)) for shift in shifts[:LISTED]]
+        cuts = [self._cut(rule) for rule in cut(self._engine, supposed, shifts)]  # before others change the engine
         failing = [memo for cookie, memo in supposed.failures.items() if cookie not in self._engine.failures]
         return Plan(
             revision=revision,
             objects=len(changes),
             hosts=tuple(hosts.counts()),
             ports=tuple(await self._ports(supposed, shifts, changes)),
-            cuts=tuple(self._cuts(changes)),
+            cuts=tuple(cuts),
             failures=tuple(f"{memo}: {memo.failure}" for memo in sorted(failing)),
             flows=tuple(sorted(listed, key=lambda flow: (flow.change, flow.flow))),
             omitted=max(0, len(shifts) - LISTED),
@@ -112,15 +114,11 @@ class Planner:
         port = supposed.records[Port].get(key) or self._engine.records[Port].get(key)
         return None if port is None else name_of(port)
 
-    def _cuts(self, changes: list[Change]) -> Iterable[PlannedCut]:
-        """The rules that go or say something else: connections remember them by a number that then nobody has."""
-        for kind, _, old, new in changes:
-            if kind is not SecurityGroupRule or not isinstance(old, SecurityGroupRule) or old == new:
-                continue
-            counted = self._controller.counters.of_rule(old)
-            group = self._engine.records[SecurityGroup].get(old.security_group_id)
-            shown = None if group is None else title(group)
-            yield PlannedCut(old.id, shown, counted.connections, counted.packets)
+    def _cut(self, rule: SecurityGroupRule) -> PlannedCut:
+        counted = self._controller.counters.of_rule(rule)
+        group = self._engine.records[SecurityGroup].get(rule.security_group_id)
+        shown = None if group is None else title(group)
+        return PlannedCut(rule.id, shown, counted.connections, counted.packets)
 
 
 def _kind(shift: Shift) -> Kind:
