@@ -175,7 +175,8 @@ class Trace:
         frame = ask(asked, mark(ends))
         story = _Story(self, actual)
         there = await story.follow(Entry(place.host, place.ofport, frame))
-        arrived = [copy for leg in there for copy in leg.arrivals if self._is_meant(leg, copy, last, asked)]
+        left = [(leg, copy) for leg in there for copy in (*leg.arrivals, *leg.outside)]
+        arrived = [copy for leg, copy in left if self._is_meant(leg, copy, last, asked)]
         if sought is not None:
             arrived = []  # wherever the question came to
         back: tuple[Leg, ...] = ()
@@ -303,7 +304,10 @@ class Trace:
     # -- where it went ------------------------------------------------------------------------------------------------
 
     def _is_meant(self, leg: Leg, copy: Copy, last: End, asked: Question) -> bool:
-        """Whether a copy is at the target; a question that the switch answers needs not get there."""
+        """Whether a copy is at the target; a question that the switch answers needs not get there.
+
+        Who is none of our ports may be behind any port, or outside on a physical network: there nobody can look.
+        """
         if asked.kind == "arp" and leg.entry.cause is None and copy.port == leg.entry.in_port:
             return True
         if last.port is not None:

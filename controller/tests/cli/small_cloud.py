@@ -92,7 +92,7 @@ HEALTHY: tuple[Record, ...] = (
 
 FRONT, BACK = "f4070000-0000-4000-8000-000000000031", "bac00000-0000-4000-8000-000000000032"
 TO_DB, OUT = "a0000000-0000-4000-8000-000000000042", "a1000000-0000-4000-8000-000000000043"
-MUTE = "3ad00000-0000-4000-8000-000000000014"
+MUTE, EDGE = "3ad00000-0000-4000-8000-000000000014", "ed9e0000-0000-4000-8000-000000000015"
 
 GUARDED: tuple[Record, ...] = (
     *(record for record in HEALTHY if record.key not in (WEB, DB) or isinstance(record, Location)),
@@ -115,8 +115,12 @@ GUARDED: tuple[Record, ...] = (
     Interface("h1", "tap3ad00000-00", MUTE, 6),
     Location(MUTE, "h1"),
     NetworkLog(id="10900000-0000-4000-8000-000000000061", target_id=DB, resource_type="security_group"),
+    port(EDGE, "edge", RED, 5, host_id="h1"),
+    Interface("h1", "taped9e0000-00", EDGE, 8),
+    Location(EDGE, "h1"),
 )
-"""Two security groups: front may do what it likes, and reaches back by PostgreSQL's port alone; mute may do nothing."""
+"""Two security groups: front may do what it likes, and reaches back by PostgreSQL's port alone; mute may do nothing.
+And edge, on a VLAN of a physical network."""
 
 WRONG: tuple[Record, ...] = (
     *HEALTHY,

@@ -46,12 +46,13 @@ class Entry(NamedTuple):
 
 
 class Leg(NamedTuple):
-    """What happened in one switch. `arrivals` are the copies that left by ports that lead to no other switch; `lost`
-    those that entered no switch, with the reason."""
+    """What happened in one switch. `arrivals` are the copies that left by ports that lead to no other switch; `outside`
+    those that a physical network takes beyond the switches; `lost` those that entered no switch, with the reason."""
 
     entry: Entry
     outcome: Outcome
     arrivals: tuple[Copy, ...]
+    outside: tuple[Copy, ...]
     lost: tuple[tuple[Copy, str], ...]
 
 
@@ -93,6 +94,7 @@ def walk(first: Entry, connections: Known, behind: Callable[[int], str | None], 
         )
         connections[entry.host] = outcome.connections
         arrivals: list[Copy] = []
+        outside: list[Copy] = []
         lost: list[tuple[Copy, str]] = []
         for copy in outcome.copies:
             if copy.port in site.tunnels:
@@ -100,14 +102,13 @@ def walk(first: Entry, connections: Known, behind: Callable[[int], str | None], 
                 waiting.extend(each._replace(cause=len(legs)) for each in entered)
                 lost += [(copy, why)] * (not entered)
             elif copy.port in site.uplinks:
-                network = site.uplinks[copy.port]
-                waiting.extend(
-                    Entry(host, port, copy.frame, cause=len(legs))
-                    for host, port in across(entry.host, network, copy.frame)
-                )
+                hosts = [*across(entry.host, site.uplinks[copy.port], copy.frame)]
+                waiting.extend(Entry(host, port, copy.frame, cause=len(legs)) for host, port in hosts)
+                if not hosts or copy.frame[0] & 1:
+                    outside.append(copy)
             else:
                 arrivals.append(copy)
-        legs.append(Leg(entry, outcome, tuple(arrivals), tuple(lost)))
+        legs.append(Leg(entry, outcome, tuple(arrivals), tuple(outside), tuple(lost)))
     return tuple(legs)
 
 
