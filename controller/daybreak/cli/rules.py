@@ -16,17 +16,18 @@ RIGHT = ("CONNECTIONS", "PACKETS", "BYTES")
 
 @click.command()
 @click.argument("group", required=False)
-@click.option("--unused", is_flag=True, help="Only rules that never let anything through.")
+@click.option("--unused", is_flag=True, help="Only rules that never counted anything.")
 @asking
 def rules(client: Client, as_json: bool, group: str | None, unused: bool) -> None:
     """List the rules of security groups, or of GROUP, and what each let through on all hosts.
 
-    CONNECTIONS are first packets that the rule allowed (where several rules allow the same, each counts it), PACKETS
-    and BYTES all of the connections that it admitted. They are gathered every so often (`counters_interval`), and kept
-    when the controller or a switch restarts.
+    CONNECTIONS are first packets that the rule allowed, of SCTP and of stateless groups all packets; PACKETS and BYTES
+    are all of what it admitted. Of several rules of a group that allow the same, one counts it, always the same one: of
+    those that name no group as the other side, and of those that name the same. Each group of a port counts for itself.
+    They are gathered every so often (`counters_interval`), and kept when the controller or a switch restarts.
 
     \b
-    Example: rules that nobody needs, it seems
+    Example: rules that no packet needed, or for which others count
       daybreak rules web --unused
 
     Exit codes: 0, 1 no such group or several of that name, 2 wrong usage, 3 the controller can't be asked.
