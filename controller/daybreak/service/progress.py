@@ -16,12 +16,16 @@ from daybreak.service.slices import paced
 from daybreak.service.switches import Switches
 from daybreak.store.contract import Committed
 
+Object = tuple[type[Record], str]
+"""A kind, and the id of an object of it."""
+
 
 class Touched(NamedTuple):
-    """The hosts that a change asks something of, and the cookies of the flows in question."""
+    """The hosts that a change asks something of, the cookies of the flows in question, and the objects it deleted."""
 
     hosts: set[str]
     cookies: set[int]
+    deleted: frozenset[Object] = frozenset()
 
 
 class Progresses:
@@ -80,12 +84,15 @@ class Progresses:
             return None
         return not self._switches.applied(host, revision)
 
-    async def concerned(self, objects: Iterable[tuple[type[Record], str]]) -> Touched:
-        """What these objects ask of switches now."""
+    async def concerned(self, objects: Iterable[Object]) -> Touched:
+        """What these objects ask of switches now. Nobody knows what one that is gone asked, so that may be any work."""
         engine = self._compute.engine
         topics: set[str] = set()
         found = Touched(set(), set())
         for kind, key in objects:
+            if key not in engine.records[kind]:
+                found.hosts.update(host for host, applier in self._switches.appliers.items() if not applier.idle)
+                continue
             async for memo in paced(dependents(engine, kind, key)):
                 own = [topic.name for topic, _, _ in flows(memo)]
                 topics.update(own)
@@ -98,7 +105,8 @@ class Progresses:
     def _wave(self, committed: Committed, wave: Wave) -> None:
         curious = [watch for watch in self._watches if watch.wants(wave.revision)]
         if curious:
-            touched = self._touched(wave)
+            deleted = frozenset((change.kind, change.key) for change in committed.changes if change.new is None)
+            touched = self._touched(wave)._replace(deleted=deleted)
             for watch in curious:
                 watch.note(wave.revision, touched)
 
@@ -141,24 +149,22 @@ class Watch:
     def close(self) -> None:
         self._progresses.forget(self)
 
-    async def applied(
-        self, revision: int, unchanged: Iterable[tuple[type[Record], str]], seconds: float
-    ) -> tuple[str, ...]:
+    async def applied(self, revision: int, objects: Iterable[Object], seconds: float) -> tuple[str, ...]:
         self._revision = revision
         outcome: dict[str, bool | None] = dict.fromkeys(self._progresses.connected(), True)
         try:
             async with asyncio.timeout(seconds):
                 await self._progresses.settled()
                 outcome = {}
-                await self._confirmed(await self._asked(revision, unchanged), revision, outcome)
+                await self._confirmed(await self._asked(revision, objects), revision, outcome)
         except TimeoutError:
             pass
         return tuple(sorted(host for host, waits in outcome.items() if waits is not False))
 
-    async def _asked(self, revision: int, unchanged: Iterable[tuple[type[Record], str]]) -> Touched:
-        """Whom a revision asks something, and whom those objects that it did not change."""
+    async def _asked(self, revision: int, objects: Iterable[Object]) -> Touched:
+        """Whom a revision asks something, and whom these objects did before: that may not have been confirmed yet."""
         touched = self._touched.get(revision) or Touched(set(), set())
-        before = await self._progresses.concerned(unchanged)
+        before = await self._progresses.concerned(each for each in objects if each not in touched.deleted)
         return Touched(touched.hosts | before.hosts, touched.cookies | before.cookies)
 
     async def _confirmed(self, touched: Touched, revision: int, outcome: dict[str, bool | None]) -> None:

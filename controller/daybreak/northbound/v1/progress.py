@@ -11,11 +11,11 @@ class Watch(Protocol):
     """Notes, since it was opened, which hosts each revision touches."""
 
     async def applied(
-        self, revision: int, unchanged: Iterable[tuple[type[Record], str]], seconds: float
+        self, revision: int, objects: Iterable[tuple[type[Record], str]], seconds: float
     ) -> tuple[str, ...]:
         """Wait until the switches that a revision touches have confirmed it, for `seconds` at most.
 
-        `unchanged` are objects that were as wanted before: what they ask of switches may still be on its way too.
+        `objects` are those that were written: what they ask of switches may be on its way since an earlier revision.
         Returns the hosts that have not confirmed it. Those that are absent or refuse something are not waited for.
         """
 

@@ -87,12 +87,12 @@ class Writer:
         watch = self._switches.watch()
         try:
             written = await self._commit(steps, author)
-            unchanged = [
+            objects = [
                 (each.kind, each.id)
                 for each, outcome in zip(steps, written.outcomes, strict=True)
-                if outcome.outcome == "unchanged"
+                if outcome.outcome != "stale"
             ]
-            pending = await watch.applied(written.revision, unchanged, seconds)
+            pending = await watch.applied(written.revision, objects, seconds)
         finally:
             watch.close()
         return Written(written.revision, written.outcomes, not pending, pending)

@@ -139,6 +139,22 @@ def test_who_is_slow_or_absent_is_named(client: Client) -> None:
     assert any("10.0.0.4" in flow for flow in client.cloud.all_flows(h2))
 
 
+def test_what_was_asked_before_is_waited_for_though_a_write_adds_nothing_to_it(client: Client) -> None:
+    h2, mac = client.cloud.hosts["h2"], client.cloud.lab.machines["db"].mac
+
+    def put(revision: int) -> Any:
+        return client.put_port("db", mac, "10.0.0.5", "h2", revision=str(revision), wait="applied", timeout="0.5")
+
+    def delete(revision: int) -> Any:
+        return client.ask("DELETE", f"/ports/{uuid('db')}?revision={revision}&wait=applied&timeout=0.5")
+
+    with frozen(h2):
+        for answer in (put(1), put(2), put(2), delete(3), delete(3), delete(4)):
+            assert (answer["applied"], answer["pending"]) == (False, ["h2"])
+    client.cloud.until("the port to be gone", lambda: delete(4)["applied"])
+    assert not any("10.0.0.5" in flow for flow in client.cloud.all_flows(h2))
+
+
 def test_the_stream_tells_of_confirmations(client: Client) -> None:
     mac = client.cloud.lab.machines["web"].mac
     connection = client.connect()
