@@ -295,6 +295,8 @@ class BoundedRequests(HttpToolsProtocol):
         self.pending = self.pending + len(data) if self.in_headers else 0
         if self.pending > HEADER_LIMIT:
             self.transport.close()
+        if self.timeout_keep_alive_task is None and self.cycle is not None and self.cycle.response_complete:
+            self.expect_request()  # a byte ended uvicorn's patience; it may be of a blank line, or of a late body
 
 
 def bind(host: str, port: int) -> socket.socket:

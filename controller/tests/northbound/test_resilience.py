@@ -168,6 +168,18 @@ async def test_whoever_is_too_slow_is_shown_out_and_nobody_waits_for_him(
         assert here.store.revision == 0
 
 
+@pytest.mark.parametrize("after", [b"\r\n", b"G", b"0123456789"], ids=["a blank line", "a beginning", "a late body"])
+async def test_a_stranger_who_was_refused_cannot_stay(tmp_path: Path, credentials: Credentials, after: bytes) -> None:
+    length = len(after) if after.isdigit() else 0
+    async with running(tmp_path, credentials, Bounds(seconds=1.0)) as here:
+        reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+        writer.write(b"POST /v1/transactions HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n" % length)
+        assert b" 401 " in await reader.readuntil(b"missing or wrong")
+        writer.write(after)
+        await ended(reader)
+        writer.close()
+
+
 async def test_a_connection_too_many_is_closed_and_those_before_it_go_on(
     tmp_path: Path, credentials: Credentials
 ) -> None:
