@@ -34,7 +34,7 @@ PAUSE = 0.3
 
 
 class Event(NamedTuple):
-    """A Server-Sent Event (WHATWG HTML § 9.2). `id` is that of the last event that had one."""
+    """A Server-Sent Event (WHATWG HTML § 9.2). `id` is the last that was told; one that came alone has no `data`."""
 
     name: str
     data: Any
@@ -43,12 +43,12 @@ class Event(NamedTuple):
 
 def events(lines: Iterable[bytes]) -> Iterator[Event]:
     """The events of a stream's lines."""
-    name, data, id = "message", [], None
+    name, data, id, known = "message", [], None, None
     for line in lines:
         if not line:
-            if data:
-                yield Event(name, json.loads("\n".join(data)), id)
-            name, data = "message", []
+            if data or id != known:
+                yield Event(name, json.loads("\n".join(data)) if data else None, id)
+            name, data, known = "message", [], id
             continue
         field, _, value = line.decode().partition(":")
         value = value.removeprefix(" ")

@@ -50,6 +50,7 @@ def test_a_stream_in_lines() -> None:
     assert [*events(lines)] == [
         Event("host", {"id": "h1", "record": None}, None),
         Event("complete", {}, "7"),
+        Event("message", None, "8"),
         Event("message", 1, "8"),
     ]
 

@@ -21,7 +21,10 @@ SHOWN: Sequence[type[Record]] = (Host, PortStatus)
 """The kinds that events tell of."""
 
 HEARTBEAT = 15.0
-"""Seconds of silence after which a comment is sent, so that either side notices a dead connection."""
+"""Seconds of silence after which a comment is sent, so that either side notices a dead connection.
+
+It comes with an id: where much is committed that the stream does not show, its reader's place goes on all the same.
+"""
 
 CHUNK = 200
 """Records of one piece of the full state."""
@@ -128,25 +131,32 @@ class Events:
         revisions = asyncio.ensure_future(anext(log, None))
         hosts = asyncio.ensure_future(dirty.take())
         closing = asyncio.ensure_future(self._closing.wait())
+        clock = asyncio.get_running_loop().time
+        said_at = clock()
         try:
             while True:
+                rest = max(said_at + self._heartbeat - clock(), 0)
                 waiting = {revisions, hosts, closing}
-                done, _ = await asyncio.wait(waiting, timeout=self._heartbeat, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(waiting, timeout=rest, return_when=asyncio.FIRST_COMPLETED)
                 if closing in done:
                     return
+                piece = b""
                 if revisions in done:
                     committed = revisions.result()
                     if committed is None:
                         return
                     revisions = asyncio.ensure_future(anext(log, None))
-                    if events := of_revision(committed):
-                        yield b"".join(event.wire for event in events)
+                    after = committed.revision
+                    piece += b"".join(event.wire for event in of_revision(committed))
                 if hosts in done:
                     changed = hosts.result()
                     hosts = asyncio.ensure_future(dirty.take())
-                    yield self._progress(changed)
-                if not done:
-                    yield b": still here\n\n"
+                    piece += self._progress(changed)
+                if not piece and clock() >= said_at + self._heartbeat:
+                    piece = b": still here\nid: %d\n\n" % after
+                if piece:
+                    yield piece
+                    said_at = clock()
         finally:
             for each in (revisions, hosts, closing):
                 each.cancel()

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
-from daybreak.model import Host, PortStatus, Transaction
+from daybreak.model import Host, Network, PortStatus, Transaction
 from daybreak.northbound.v1.events import Dirty, Events
 from daybreak.service.controller import KINDS, Controller
 from daybreak.store.memory import MemoryStore
@@ -43,6 +44,9 @@ class Reader:
                     fields[name] = value
                 elif fields:
                     self.last = fields.get("id", self.last)
+                    if "data" not in fields:  # an id alone
+                        fields = {}
+                        continue
                     return Event(fields["event"], json.loads(fields["data"]), fields.get("id"))
         raise EOFError
 
@@ -152,9 +156,28 @@ async def test_an_idle_stream_gives_signs_of_life() -> None:
         assert [await anext(pieces) for _ in range(4)] == [
             b": resumes\n\n",
             b"",
-            b": still here\n\n",
-            b": still here\n\n",
+            b": still here\nid: 0\n\n",
+            b": still here\nid: 0\n\n",
         ]
+    await pieces.aclose()
+
+
+async def test_a_stream_gives_signs_of_life_and_its_place_goes_on_however_much_happens_that_it_does_not_show() -> None:
+    store, streams = events()
+    pieces = streams(heartbeat=0.2).stream(0)
+    assert [await anext(pieces) for _ in range(2)] == [b": resumes\n\n", b""]
+
+    async def write() -> None:
+        for number in itertools.count():
+            await store.commit(Transaction((Network(f"n{number}"),)))
+            await asyncio.sleep(0.01)
+
+    writing = asyncio.create_task(write())
+    async with asyncio.timeout(DEADLINE):
+        told = [await anext(pieces) for _ in range(2)]
+    writing.cancel()
+    first, second = (int(piece.removeprefix(b": still here\nid: ")) for piece in told)
+    assert 0 < first < second <= store.revision
     await pieces.aclose()
 
 
