@@ -79,6 +79,7 @@ class Writer:
         self._store = store
         self._index = index
         self._switches = switches
+        self._is_expiring = False
 
     async def write(self, steps: list[Step], author: Author, seconds: float | None) -> Written:
         """Carry out all steps or none; `seconds`: wait so long for the switches, None: don't. Raises `Fenced`."""
@@ -98,17 +99,29 @@ class Writer:
         return Written(written.revision, written.outcomes, not pending, pending)
 
     async def _commit(self, steps: list[Step], author: Author) -> Written:
+        """Carry out all steps or none.
+
+        Tombstones go with one transaction at a time, in its first try: several would take the same ones, and conflict.
+        """
+        may_expire = True
         while True:
             now = int(time.time())
             draft = Draft(self._store.get, author, now)
             outcomes: list[Outcome] = []
             async for kind, id, record, revision in in_slices(steps):
                 outcomes.append(draft.delete(kind, id, revision) if record is None else draft.put(record, revision))
-            draft.expire(self._index.tombstones.expired(now))
+            expires = may_expire and not self._is_expiring
+            if expires:
+                draft.expire(self._index.tombstones.expired(now))
+                self._is_expiring = True
             try:
                 committed = await self._store.commit(draft.transaction())
             except Conflict:
+                may_expire = False
                 continue  # somebody else wrote meanwhile: decide anew
+            finally:
+                if expires:
+                    self._is_expiring = False
             return Written(committed.revision, tuple(outcomes))
 
 

@@ -1,14 +1,18 @@
 """What writes do: which count, which come too late, and what a repeated one does."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daybreak.model import Network, Port, Router, Subnet, Transaction
+from daybreak.model import INTENTS, Network, Port, Router, Subnet, Transaction
 from daybreak.model.origin import Fence, Origin
-from daybreak.service.controller import KINDS
-from daybreak.store.contract import Committed
+from daybreak.northbound.v1.deciding import Author
+from daybreak.northbound.v1.index import Index
+from daybreak.northbound.v1.writing import Step, Writer
+from daybreak.service.controller import KINDS, Controller
+from daybreak.store.contract import Committed, Conflict
 from daybreak.store.sqlite import SqliteStore
 
 from .conftest import POOLS
@@ -195,6 +199,35 @@ async def test_of_writers_at_the_same_time_the_highest_revision_stands(durable: 
     await asyncio.gather(*(durable.transact(put("n1", each, name=str(each))) for each in revisions))
     assert durable.store.get(Network, "n1").name == "100"
     assert durable.store.get(Origin, "network/n1").revision == 100
+
+
+class Observed(SqliteStore):
+    """Counts the transactions that did not hold."""
+
+    conflicts = 0
+
+    async def commit(self, txn: Transaction) -> Committed:
+        try:
+            return await super().commit(txn)
+        except Conflict:
+            self.conflicts += 1
+            raise
+
+
+async def test_writers_do_not_hinder_each_other_while_tombstones_go(tmp_path: Path) -> None:
+    store = Observed.open(tmp_path / "data", KINDS, POOLS)
+    await store.commit(Transaction(tuple(Origin("network", f"dead{n}", 1, deleted_at=1) for n in range(500))))
+    writer = Writer(store, Index(store, INTENTS, ()), Controller(store).progress)
+
+    async def write(id: str) -> None:
+        await writer.write([Step(Network, id, Network(id), 1)], Author("region1", None), None)
+
+    await asyncio.gather(*(write(f"n{number}") for number in range(64)))
+    assert store.conflicts == 0
+    for number in range(2):
+        await write(f"m{number}")
+    assert not any(origin.deleted_at for origin in store.rows(Origin).values())
+    await store.close()
 
 
 async def test_everything_is_there_after_a_restart(durable: Any, tmp_path: Any) -> None:
