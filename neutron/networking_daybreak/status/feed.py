@@ -106,12 +106,12 @@ class Feed:
             LOG.warning("Port status can't be followed: %s", reason)
 
     def _follow(self, endpoint: Endpoint) -> None:
-        """One stream, to its end. It goes on where the last one of the same controller ended."""
+        """One stream, to its end. It goes on where the last one of the same controller ended, if that still knows."""
         address = str(endpoint)
         self._reached(address, capabilities_of(endpoint.ask("GET", "/v1/openapi.json").json))
-        headers = {"Last-Event-ID": self._place[1]} if self._place is not None and self._goes_on(endpoint) else {}
-        with endpoint.stream("/v1/events", headers, SILENCE) as response:
+        with endpoint.stream("/v1/events", self._last(address), SILENCE) as response:
             if response.status_code != 200:
+                self._place = None
                 raise Unavailable(f"{address} answers {response.status_code} to /v1/events")
             self.address = address
             for event in events(self._lines(response)):
@@ -119,12 +119,11 @@ class Feed:
                 if event.id is not None:
                     self._place = address, event.id
 
-    def _goes_on(self, endpoint: Endpoint) -> bool:
-        """Whether the last stream can be resumed here: it is the same controller, with the store that it had."""
-        if self._place is None or self._place[0] != str(endpoint) or self._is_old():
-            return False
-        answer = endpoint.ask("GET", "/v1/digests")
-        return answer.status == 200 and answer.json["revision"] >= int(self._place[1])
+    def _last(self, address: str) -> dict[str, str]:
+        """Where the last stream ended, for the same controller to go on from there, unless all is to be told anew."""
+        if self._place is None or self._place[0] != address or self._is_old():
+            return {}
+        return {"Last-Event-ID": self._place[1]}
 
     def _is_old(self) -> bool:
         return time.monotonic() > self._told_at + REFRESH

@@ -1,5 +1,6 @@
 """io: the modern API over HTTP."""
 
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
@@ -86,7 +87,7 @@ class Api:
         self._switches = switches
         self._counters = counters
         self._planner = planner
-        self._events = Events(store, switches)
+        self._events = Events(store, switches, epoch=secrets.token_hex(4))
         self._forget = forget
         self._streams = 0
         self._document = encode(document(kinds, acted_on))
@@ -250,22 +251,22 @@ class Api:
 
     async def events(self, request: Request) -> Response:
         asked(request)
-        last = request.headers.get("last-event-id")
-        after = number({"Last-Event-ID": last} if last else {}, "Last-Event-ID")
         if self._streams >= STREAMS:
             raise HTTPException(503, f"There are {STREAMS} streams of events already")
         return StreamingResponse(
-            self._counted(after), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+            self._counted(request.headers.get("last-event-id")),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store"},
         )
 
     async def openapi(self, request: Request) -> Response:
         asked(request)
         return Response(self._document, media_type="application/json")
 
-    async def _counted(self, after: int | None) -> AsyncIterator[bytes]:
+    async def _counted(self, last: str | None) -> AsyncIterator[bytes]:
         self._streams += 1
         try:
-            async for piece in self._events.stream(after):
+            async for piece in self._events.stream(last):
                 yield piece
         finally:
             self._streams -= 1

@@ -1,11 +1,14 @@
 """io: port status, hosts and their progress as a stream of events (Server-Sent Events, WHATWG HTML § 9.2).
 
-An event's id is the store's revision up to which the stream is complete, so whoever comes back with it misses
-nothing. Where the log does not reach that far back the stream begins with `reset` and all that is. What a slow reader
-has not read is not kept for him: progress is coalesced by host, and from the log he falls back to a reset.
+An event's id is the store's revision up to which the stream is complete, and the epoch, which is the process: the next
+one may go on from a backup, and count other revisions by the same numbers. Whoever comes back with an id misses
+nothing. Where its epoch is over, or the log does not reach that far back, the stream begins with `reset` and all that
+is. What a slow reader has not read is not kept for him: progress is coalesced by host, and from the log he falls back
+to a reset.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple
@@ -33,16 +36,16 @@ encode = msgspec.json.Encoder().encode
 
 
 class Event(NamedTuple):
-    """One event. `revision`: with it the stream is complete up to there."""
+    """One event. `id`: with it the stream is complete up to there."""
 
     name: str
     data: object
-    revision: int | None = None
+    id: str | None = None
 
     @property
     def wire(self) -> bytes:
-        id = b"" if self.revision is None else b"id: %d\n" % self.revision
-        return b"event: %s\n%sdata: %s\n\n" % (self.name.encode(), id, encode(self.data))
+        id = "" if self.id is None else f"id: {self.id}\n"
+        return f"event: {self.name}\n{id}data: ".encode() + encode(self.data) + b"\n\n"
 
 
 def named(kind: type[Record]) -> str:
@@ -54,10 +57,10 @@ def told(change: Change) -> Event:
     return Event(named(change.kind), {"id": change.key, "record": change.new})
 
 
-def of_revision(committed: Committed) -> list[Event]:
+def of_revision(committed: Committed, id: str) -> list[Event]:
     """The events of one revision; the last one carries its id, for with half of them it is not complete."""
     events = [told(change) for change in committed.changes if change.kind in SHOWN]
-    return [*events[:-1], events[-1]._replace(revision=committed.revision)] if events else []
+    return [*events[:-1], events[-1]._replace(id=id)] if events else []
 
 
 class Dirty:
@@ -80,11 +83,12 @@ class Dirty:
 
 
 class Events:
-    """Streams for any number of readers."""
+    """Streams for any number of readers. `epoch`: letters and digits that no other process has."""
 
-    def __init__(self, store: Store, switches: Switches, heartbeat: float = HEARTBEAT) -> None:
+    def __init__(self, store: Store, switches: Switches, epoch: str, heartbeat: float = HEARTBEAT) -> None:
         self._store = store
         self._switches = switches
+        self._epoch = epoch
         self._heartbeat = heartbeat
         self._open: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
@@ -93,8 +97,9 @@ class Events:
         """End all streams: the controller stops."""
         self._closing.set()
 
-    async def stream(self, after: int | None) -> AsyncIterator[bytes]:
-        """The stream of one reader, in pieces; `after`: the id of the last event that he saw."""
+    async def stream(self, last: str | None) -> AsyncIterator[bytes]:
+        """The stream of one reader, in pieces; `last`: the id of the last event that he saw, here or elsewhere."""
+        after = self._revision(last)
         dirty = Dirty()
         unsubscribe = self._switches.subscribe(dirty.add)
         try:
@@ -115,6 +120,14 @@ class Events:
         finally:
             unsubscribe()
 
+    def _id(self, revision: int) -> str:
+        return f"{revision}-{self._epoch}"
+
+    def _revision(self, id: str | None) -> int | None:
+        """The revision that an id stands for; None: it is none of this epoch."""
+        ours = re.fullmatch(rf"([0-9]{{1,19}})-{self._epoch}", id or "")
+        return None if ours is None else int(ours[1])
+
     async def _everything(self, revision: int) -> AsyncIterator[bytes]:
         """All that is, as it was at `revision`. Only the last event has an id: a half of it would be nothing."""
         rows = [(kind, [*self._store.rows(kind).items()]) for kind in SHOWN]
@@ -123,7 +136,7 @@ class Events:
             remaining = iter(records)
             while chunk := list(islice(remaining, CHUNK)):
                 yield b"".join(told(Change(kind, key, None, record)).wire for key, record in chunk)
-        yield Event("complete", {"revision": revision}, revision).wire
+        yield Event("complete", {"revision": revision}, self._id(revision)).wire
 
     async def _news(self, after: int, dirty: Dirty) -> AsyncIterator[bytes]:
         """What happens from now on, until the store or the stream is closed. Raises `Compacted`."""
@@ -147,13 +160,13 @@ class Events:
                         return
                     revisions = asyncio.ensure_future(anext(log, None))
                     after = committed.revision
-                    piece += b"".join(event.wire for event in of_revision(committed))
+                    piece += b"".join(event.wire for event in of_revision(committed, self._id(after)))
                 if hosts in done:
                     changed = hosts.result()
                     hosts = asyncio.ensure_future(dirty.take())
                     piece += self._progress(changed)
                 if not piece and clock() >= said_at + self._heartbeat:
-                    piece = b": still here\nid: %d\n\n" % after
+                    piece = f": still here\nid: {self._id(after)}\n\n".encode()
                 if piece:
                     yield piece
                     said_at = clock()

@@ -188,7 +188,8 @@ def others(kinds: Sequence[str]) -> Schema:
     digests = {"200": answer("The digests", ref(answers.DigestsAnswer)), **refused()}
     page = {"200": answer("The page", ref(answers.PageAnswer)), **refused(404)}
     kind = {"name": "kind", "in": "path", "required": True, "schema": {"type": "string", "enum": kinds}}
-    last = {"name": "Last-Event-ID", "in": "header", "schema": COUNT, "description": "The id of the last event seen."}
+    seen = "The id of the last event seen. One that this process never gave is answered with all that is."
+    last = {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}, "description": seen}
     events = {"200": answer("Events", {"type": "string"}, "text/event-stream"), **refused(503)}
     hosts = {"200": answer("A page", listed(answers.HostState)), **refused()}
     host = {"200": answer("The host", ref(answers.HostState)), **refused(404)}
