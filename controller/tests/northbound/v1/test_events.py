@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
 from daybreak.model import Host, Network, PortStatus, Transaction
+from daybreak.northbound.v1.api import STREAMS
 from daybreak.northbound.v1.events import Dirty, Events
 from daybreak.service.controller import KINDS, Controller
 from daybreak.store.memory import MemoryStore
@@ -113,6 +114,18 @@ async def test_whoever_saw_another_history_is_told_everything(served: Any) -> No
         async with reading(served, strange) as reader:
             told = await reader.until("complete")
         assert told[0] == Event("reset", {"revision": served.store.revision}, None)
+
+
+async def test_whoever_asks_for_the_headers_gets_no_stream(served: Any) -> None:
+    for _ in range(STREAMS + 1):
+        async with asyncio.timeout(DEADLINE):
+            answer = await served.client.head("/v1/events")
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+        assert answer.headers["content-type"].startswith("text/event-stream")
+    put = await served.client.put("/v1/networks/n1", json={})
+    shown, headers = await served.client.get("/v1/networks/n1"), await served.client.head("/v1/networks/n1")
+    assert (put.status_code, headers.status_code) == (200, 200)
+    assert headers.headers["content-length"] == shown.headers["content-length"]
 
 
 async def test_streams_end_when_the_controller_stops(served: Any) -> None:
