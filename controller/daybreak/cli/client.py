@@ -43,16 +43,16 @@ class CannotAsk(click.ClickException):
 
 
 class Client:
-    """The controller at `url`. `cafile`: whose certificates are believed; None: those that this system believes."""
+    """The controller at `url`. `tls`: which certificates are believed; None: those that this system believes."""
 
-    def __init__(self, url: SplitResult, user: str, password: str, cafile: Path | None) -> None:
+    def __init__(self, url: SplitResult, user: str, password: str, tls: ssl.SSLContext | None) -> None:
         self._url = url
-        self._cafile = cafile
+        self._tls = tls
         self._headers = {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
         self._user = user
 
-    def one(self, path: str, *, base: str = BASE, body: Any = None, **query: str | bool | None) -> Any:
-        """An answer that is one object. With a `body` it is posted."""
+    def one(self, path: str, *, base: str = BASE, body: str | None = None, **query: str | bool | None) -> Any:
+        """An answer that is one object. With a `body`, which is JSON, it is posted."""
         with self._asked(path, query, base, body) as response:
             return self._read(response.read())
 
@@ -70,7 +70,7 @@ class Client:
 
     @contextmanager
     def _asked(
-        self, path: str, query: dict[str, str | bool | None], base: str = BASE, body: Any = None
+        self, path: str, query: dict[str, str | bool | None], base: str = BASE, body: str | None = None
     ) -> Iterator[http.client.HTTPResponse]:
         """An answer. Parameters that are None or False are left out."""
         said = {name: "true" if value is True else value for name, value in query.items() if value}
@@ -83,7 +83,7 @@ class Client:
                 connection.request("GET", target, headers=self._headers)
             else:
                 headers = self._headers | {"Content-Type": "application/json"}
-                connection.request("POST", target, json.dumps(body), headers)
+                connection.request("POST", target, body.encode(), headers)
             response = connection.getresponse()
             if response.status != OK:
                 raise self._refusal(response)
@@ -98,7 +98,7 @@ class Client:
         host = self._url.hostname or ""
         if self._url.scheme == "http":
             return http.client.HTTPConnection(host, self._url.port or 80, timeout=CONNECT_SECONDS)
-        context = ssl.create_default_context(cafile=self._cafile)
+        context = self._tls or ssl.create_default_context()
         return http.client.HTTPSConnection(host, self._url.port or 443, timeout=CONNECT_SECONDS, context=context)
 
     def _refusal(self, response: http.client.HTTPResponse) -> click.ClickException:
@@ -110,7 +110,7 @@ class Client:
         said = legible(_detail(text))
         if response.status == NOT_THERE:
             return NotThere(said)
-        if response.status == http.client.BAD_REQUEST:
+        if response.status in (http.client.BAD_REQUEST, http.client.REQUEST_ENTITY_TOO_LARGE):
             return click.UsageError(said)
         return CannotAsk(f"the controller answers {response.status} to user {self._user}: {said}")
 
@@ -139,10 +139,20 @@ def parsed(context: click.Context, parameter: click.Parameter, url: str) -> Spli
     try:
         parts = urlsplit(url)
         if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            parts.hostname.encode("idna")
+            parts.path.encode("ascii")
             return parts
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is no number, or a name or path that can't be asked for
         pass
     raise click.BadParameter(f"{url} is not like http://127.0.0.1:8181")
+
+
+def believing(context: click.Context, parameter: click.Parameter, cafile: Path | None) -> ssl.SSLContext | None:
+    """A context that believes the certificates of a file alone. Raises click.BadParameter."""
+    try:
+        return None if cafile is None else ssl.create_default_context(cafile=cafile)
+    except OSError:
+        raise click.BadParameter(f"{cafile} has no certificate in PEM form") from None
 
 
 def asking(command: Callable[..., None]) -> Callable[..., None]:
@@ -169,13 +179,21 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
     )
     @click.option(
         "--cafile",
+        "tls",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        callback=believing,
         help="PEM file with the certificate that signed the controller's, for https.",
     )
     @functools.wraps(command)
     def asks(
-        *args: Any, url: SplitResult, user: str, password: str, cafile: Path | None, as_json: bool, **options: Any
+        *args: Any,
+        url: SplitResult,
+        user: str,
+        password: str,
+        tls: ssl.SSLContext | None,
+        as_json: bool,
+        **options: Any,
     ) -> None:
-        command(*args, client=Client(url, user, password, cafile), as_json=as_json, **options)
+        command(*args, client=Client(url, user, password, tls), as_json=as_json, **options)
 
     return asks

@@ -34,9 +34,12 @@ def plan(client: Client, as_json: bool, file: TextIO, brief: bool) -> None:
     Exit codes: 0; 2 wrong usage, or a file that the controller can't take; 3 the controller can't be asked.
     """
     try:
-        asked = json.load(file)
+        asked = file.read()
+        json.loads(asked)
     except ValueError as error:
         raise click.UsageError(f"{file.name} is not JSON: {error}") from None
+    except RecursionError:
+        raise click.UsageError(f"{file.name} is nested too deeply") from None
     answer = client.one("plan", base=MODERN, body=asked)
     if as_json:
         click.echo(json.dumps(answer, indent=2))

@@ -73,7 +73,7 @@ def trace(
     probe, or it can't be sent, or no such port, or several; 2 wrong usage; 3 the controller can't be asked.
     """
     ends: dict[str, Any] = {"from": source, "to": target, "packet": packet, "actual": actual}
-    answer = client.one("trace", body={}, seconds=f"{seconds:g}", **ends) if probe else client.one("trace", **ends)
+    answer = client.one("trace", body="{}", seconds=f"{seconds:g}", **ends) if probe else client.one("trace", **ends)
     legs = [leg for leg in answer["legs"] if host in (None, leg["host"])]
     if as_json:
         click.echo(json.dumps(answer | {"legs": legs}, indent=2))

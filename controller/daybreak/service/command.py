@@ -88,6 +88,8 @@ def hash_password(password: str) -> None:
     \b
     Example:
       daybreak hash-password --password secret
+
+    Exit codes: 0, 2 wrong usage.
     """
     print(hashed(password))
 
@@ -104,7 +106,13 @@ DAYS = click.option("--days", type=click.IntRange(1, 36500), default=1095, show_
 
 @click.group()
 def pki() -> None:
-    """Keys and certificates for TLS with hypervisors and clouds, if you have no authority of your own."""
+    """Keys and certificates for TLS with hypervisors and clouds, if you have no authority of your own.
+
+    \b
+    Example:
+      daybreak pki init --address controller.example.org
+      daybreak pki issue compute-1
+    """
 
 
 @pki.command("init")
@@ -117,6 +125,8 @@ def pki_init(directory: Path, days: int, addresses: tuple[str, ...]) -> None:
     \b
     Example:
       daybreak pki init --address controller.example.org --address 192.0.2.1
+
+    Exit codes: 0, 1 it could not be made (one line says why), 2 wrong usage.
     """
     from daybreak.service.pki import PkiError, init  # cryptography takes long to load, and nobody else needs it
 
@@ -140,6 +150,8 @@ def pki_issue(host: str, directory: Path, days: int, listens: bool) -> None:
     \b
     Example:
       daybreak pki issue compute-1
+
+    Exit codes: 0, 1 it could not be made (one line says why), 2 wrong usage.
     """
     from daybreak.service.pki import PkiError, issue_host
 

@@ -1,5 +1,6 @@
 """How commands end when the controller can't be asked, and how it is found."""
 
+import json
 import socket
 import ssl
 import subprocess
@@ -14,14 +15,12 @@ from starlette.routing import Route
 
 from daybreak.northbound import admin
 from daybreak.northbound.credentials import Credentials, hash_password
-from daybreak.northbound.http import app, serve_http
+from daybreak.northbound.http import BODY_LIMIT, app, serve_http
 from daybreak.service.main import main
 from daybreak.service.views import Views
 
 from .conftest import Run, controller_with, serving
 from .small_cloud import HEALTHY
-
-ASKING = ("show", "hosts", "flows", "check")
 
 
 @pytest.fixture
@@ -46,7 +45,10 @@ async def test_a_name_that_leads_nowhere_is_exit_3(run: Run) -> None:
     assert printed.startswith("Error: no answer from the controller at http://nowhere.invalid:8181: ")
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8181", "ftp://127.0.0.1", "http://", "http://h1:99999", "http://h1:x"])
+@pytest.mark.parametrize(
+    "url",
+    ["127.0.0.1:8181", "ftp://127.0.0.1", "http://", "http://h1:99999", "http://h1:x", "http://a..b", "http://h1/ä"],
+)
 async def test_a_url_that_is_none_is_exit_2(url: str, run: Run) -> None:
     code, printed = await run(f"hosts --url {url}")
     assert code == 2
@@ -119,15 +121,48 @@ async def test_https_believes_the_certificate_that_is_named(credentials: Credent
         assert (await run(f"hosts --url https://{host}:{port} --cafile {certificate}"))[0] == 0
 
 
-@pytest.mark.parametrize("command", ASKING)
-async def test_help_has_an_example_and_the_exit_codes(command: str, run: Run) -> None:
-    code, printed = await run(f"{command} --help")
+async def test_a_file_without_a_certificate_is_exit_2(run: Run, tmp_path: Path) -> None:
+    junk = tmp_path / "junk.pem"
+    junk.write_text("junk")
+    code, printed = await run(f"hosts --url https://127.0.0.1:1 --cafile {junk}")
+    assert code == 2
+    assert printed.endswith(f"{junk} has no certificate in PEM form\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("[" * 100_000, "is nested too deeply"),
+        ("[" * 900 + "]" * 900, "The body can't be taken"),
+        (json.dumps({"operations": [], "fence": "x" * BODY_LIMIT}), "The body is larger than 16 MiB"),
+    ],
+    ids=["nested too deeply", "nested deeply", "too large"],
+)
+async def test_a_plan_that_cannot_be_taken_is_exit_2(
+    content: str, reason: str, credentials: Credentials, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "plan.json").write_text(content)
+    async with serving((), credentials) as (url, _):
+        code, printed = await run(f"plan {tmp_path}/plan.json --url {url}")
+    assert code == 2
+    assert reason in printed
+
+
+def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    """All commands by how they are called, groups too."""
+    for name, command in group.commands.items():
+        yield f"{path}{name}", command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path}{name} ")
+
+
+COMMANDS = dict(commands(main))
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+async def test_help_has_an_example_and_the_exit_codes(path: str, run: Run) -> None:
+    code, printed = await run(f"{path} --help")
     assert code == 0
     assert "Example" in printed
-    assert f"\n    daybreak {command}" in printed
-    assert "Exit codes: 0" in printed
-
-
-def test_every_command_is_there() -> None:
-    assert isinstance(main, click.Group)
-    assert {*ASKING, "serve", "hash-password"} <= set(main.commands)
+    assert f"\n    daybreak {path}" in printed
+    assert isinstance(COMMANDS[path], click.Group) or "Exit codes: 0" in printed
