@@ -84,11 +84,16 @@ def writer(resource: Resource, query: Query = ()) -> Callable[[Any], dict[str, A
 
 
 def matching(resource: Resource, records: Iterable[Any], query: Query) -> list[Any]:
-    """The records that equal every filter. Unknown parameters are ignored. Raises `Invalid`."""
+    """The records that equal every filter. Unknown parameters are ignored."""
     asked = dict(reversed(query))
-    conditions = [
-        (field.attribute, condition(field, asked[name])) for name, field in resource.filters.items() if name in asked
-    ]
+    try:
+        conditions = [
+            (field.attribute, condition(field, asked[name]))
+            for name, field in resource.filters.items()
+            if name in asked
+        ]
+    except Invalid:  # no field can have this value
+        return []
     return [each for each in records if all(holds(getattr(each, attribute), value) for attribute, value in conditions)]
 
 
@@ -98,11 +103,8 @@ def holds(held: Any, value: Any) -> bool:
 
 
 def condition(field: Field, text: str) -> Any:
-    """The value that a filter asks for."""
-    try:
-        return (field.codec.query or field.codec.read)(text)
-    except Invalid as invalid:
-        raise invalid.at(field.query) from None
+    """The value that a filter asks for. Raises `Invalid`."""
+    return (field.codec.query or field.codec.read)(text)
 
 
 def paged(records: list[Any], query: Query, url: str) -> Page:
