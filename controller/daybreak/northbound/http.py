@@ -19,6 +19,7 @@ from functools import partial
 from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, NamedTuple, cast
+from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
@@ -172,19 +173,22 @@ class Authentication:
     def __init__(self, app: ASGIApp, credentials: Credentials) -> None:
         self.app = app
         self.credentials = credentials
-        # One at a time: hashing is dear by intent, and strangers must not fill the processors with it.
+        # One at a time: hashing is dear by intent, and strangers must not fill the processors with it. Nor must they
+        # keep others waiting: of each peer's logins one waits here, and the rest behind it.
         self.hashing = asyncio.Lock()
+        self.turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or await self.knows(Headers(scope=scope).get("authorization", "")):
+        peer = (scope.get("client") or ("?",))[0]
+        if scope["type"] != "http" or await self.knows(peer, Headers(scope=scope).get("authorization", "")):
             await self.app(scope, receive, send)
             return
-        log.warning("login_refused", client=(scope.get("client") or ("?",))[0], path=scope["path"])
+        log.warning("login_refused", client=peer, path=scope["path"])
         challenge = {"WWW-Authenticate": 'Basic realm="daybreak"'}
         text = "User name or password is missing or wrong"
         await refusal(scope["path"], text, 401, challenge)(scope, receive, send)
 
-    async def knows(self, authorization: str) -> bool:
+    async def knows(self, peer: str, authorization: str) -> bool:
         scheme, _, encoded = authorization.partition(" ")
         if scheme.lower() != "basic":
             return False
@@ -196,8 +200,10 @@ class Authentication:
             return False
         if self.credentials.remembers(user, password):
             return True
-        async with self.hashing:
-            return await asyncio.to_thread(self.credentials.verify, user, password)
+        async with self.turns.setdefault(peer, asyncio.Lock()), self.hashing:
+            return self.credentials.remembers(user, password) or await asyncio.to_thread(
+                self.credentials.verify, user, password
+            )
 
 
 class BodyLimit:

@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import ssl
 import subprocess
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from ipaddress import ip_network
 from pathlib import Path
@@ -12,13 +13,13 @@ from typing import Any
 import httpx2
 import pytest
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
 from daybreak.model import IpsecSiteConnection, Network, Transaction
-from daybreak.northbound.credentials import Credentials
-from daybreak.northbound.http import BODY_LIMIT, CannotListen, app, serve_http
+from daybreak.northbound.credentials import Credentials, hash_password
+from daybreak.northbound.http import BODY_LIMIT, Authentication, CannotListen, app, serve_http
 from daybreak.store.contract import StoreError
 from daybreak.store.memory import MemoryStore
 
@@ -53,6 +54,29 @@ async def test_a_password_is_right_again_after_a_wrong_one(served: Any) -> None:
     for password, status in (("admin", 200), ("wrong", 401), ("admin", 200), ("admin", 200)):
         answer = await served.client.get("/networks", auth=("admin", password))
         assert answer.status_code == status
+
+
+async def test_nobody_waits_for_the_wrong_passwords_of_others() -> None:
+    """One peer guesses twenty times at once, and another logs in after him."""
+    answered = []
+
+    async def log_in(peer: str, password: str) -> None:
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                answered.append((peer, message["status"]))
+
+        async def receive() -> Any:
+            return {"type": "http.request"}
+
+        authorization = b"Basic " + b64encode(f"ann:{password}".encode())
+        scope = {"type": "http", "method": "GET", "path": "/", "client": (peer, 4711), "query_string": b""}
+        await door({**scope, "headers": [(b"authorization", authorization)]}, receive, send)
+
+    door = Authentication(PlainTextResponse("hello"), Credentials({"ann": hash_password("right")}))
+    attempts = [log_in("192.0.2.1", f"guess {number}") for number in range(20)]
+    await asyncio.gather(*attempts, log_in("192.0.2.2", "right"))
+    assert answered.index(("192.0.2.2", 200)) == 1
+    assert answered.count(("192.0.2.1", 401)) == 20
 
 
 async def test_neither_passwords_nor_bodies_are_logged(served: Any) -> None:
