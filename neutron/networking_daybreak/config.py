@@ -56,7 +56,13 @@ JOURNAL = [
         help="The name of this server among its like; Neutron's option host unless given. No two may have the same.",
     ),
     cfg.IntOpt("streams", default=2, min=1, max=64, help="Batches that a dispatcher sends at the same time."),
-    cfg.IntOpt("batch", default=250, min=1, max=1000, help="Objects of a batch at most."),
+    cfg.IntOpt(
+        "batch",
+        default=1000,
+        min=1,
+        max=1000,
+        help="Objects of a batch at most; of OpenDaylight's northbound, where each is a request, no more than 16.",
+    ),
     cfg.FloatOpt(
         "poll_interval",
         default=0.5,
@@ -94,7 +100,7 @@ SYNC = [
         min=1,
         help="Every how many comparisons Neutron is read even if the controller is as it was when they last agreed.",
     ),
-    cfg.IntOpt("sync_depth", default=1000, min=1, help="Rows of the journal up to which repairs add more."),
+    cfg.IntOpt("sync_depth", default=5000, min=1, help="Rows of the journal up to which repairs add more."),
 ]
 
 STATUS = [

@@ -24,8 +24,8 @@ def plan(client: Client, as_json: bool, file: TextIO, brief: bool) -> None:
 
     FILE has what POST /v1/transactions takes: {"operations": [{"put": …}, {"delete": …}]}; - is standard input. Shown
     are the flows that would come (+), go (-) and change (~) on each host, the ports that are touched, and the rules of
-    security groups that would hold no connection any more: what they let begin is judged anew, and cut where nothing
-    else allows it.
+    security groups that would hold connections no longer, some or all: what they let begin is judged anew, and cut
+    where nothing else allows it.
 
     \b
     Example:

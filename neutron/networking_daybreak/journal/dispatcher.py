@@ -327,7 +327,7 @@ class Stream:
             dispatcher.stopping.wait(PAUSE)
             return 0
         owner = Owner(dispatcher.membership.name, dispatcher.membership.token)
-        limit = dispatcher.conf.batch
+        limit = min(dispatcher.conf.batch, north.at_once)
         self._is_claiming = True
         claimed = self.holds = journal.claim(context, owner, KINDS, limit, time.time())
         self._is_claiming = False

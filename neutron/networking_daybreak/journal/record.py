@@ -15,8 +15,8 @@ NOTE = sa.insert(Row.__table__)
 SOCKET = "daybreak-journal.sock"
 
 
-def record(context: Any, kind: str, id: str, *, revision: int | None = None) -> None:
-    """Note, in the API call's own transaction, that an object of Neutron was created, changed or deleted.
+def record(context: Any, kind: str, *ids: str, revision: int | None = None) -> None:
+    """Note, in the API call's own transaction, that objects of Neutron were created, changed or deleted.
 
     `kind` is one of `resources.KINDS`. `revision` is the object's revision number where the caller knows it; with a
     deletion it keeps a late update from reviving the object. One INSERT and no locks. Raises RuntimeError outside of a
@@ -24,8 +24,9 @@ def record(context: Any, kind: str, id: str, *, revision: int | None = None) -> 
     """
     session = context.session
     if not session.in_transaction():
-        raise RuntimeError(f"{kind} {id} was to be recorded outside of a transaction")
-    session.execute(NOTE, {"kind": kind, "object_id": id, "revision": revision, "recorded_at": time.time()})
+        raise RuntimeError(f"{kind} {', '.join(ids)} was to be recorded outside of a transaction")
+    said = {"kind": kind, "revision": revision, "recorded_at": time.time()}
+    session.execute(NOTE, [{"object_id": id, **said} for id in ids])
 
 
 def wake() -> None:

@@ -33,6 +33,7 @@ class Daybreak:
 
     name = "daybreak"
     is_fenced = True
+    at_once = 1000
 
     def __init__(self, endpoint: Endpoint, served: Served) -> None:
         self.endpoint = endpoint

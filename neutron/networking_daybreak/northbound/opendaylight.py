@@ -41,6 +41,7 @@ class OpendaylightNorthbound:
 
     name = "opendaylight"
     is_fenced = False
+    at_once = 16
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint

@@ -207,8 +207,7 @@ def depth(context: Any, limit: int) -> int:
 def write(context: Any, kind: str, ids: Sequence[str]) -> None:
     """Record objects."""
     with db_api.CONTEXT_WRITER.using(context):
-        for id in ids:
-            record(context, kind, id)
+        record(context, kind, *ids)
 
 
 @db_api.retry_if_session_inactive()

@@ -18,7 +18,7 @@ OF_ALL = {
     ),
     "daybreak_flow_conflicts": ("conflicts", "Flows that two rules want, so that nobody has them; see daybreak check."),
     "daybreak_security_rules": ("rules", "Rules of security groups."),
-    "daybreak_security_rules_unused": ("rules_unused", "Rules of security groups that never let anything through."),
+    "daybreak_security_rules_unused": ("rules_unused", "Rules of security groups that never counted anything."),
     "daybreak_security_connections": ("rule_connections", "Connections that rules which are there now let through."),
     "daybreak_security_packets": ("rule_packets", "Packets that rules which are there now let through."),
     "daybreak_security_bytes": ("rule_bytes", "Bytes that rules which are there now let through."),

@@ -84,8 +84,8 @@ class PlannedPort(Struct, frozen=True):
 
 
 class PlannedCut(Struct, frozen=True):
-    """A rule that would hold no connection any more: what it admitted is judged anew, and cut where nothing else allows
-    it. `connections` and `packets` are what it let through so far, on all hosts."""
+    """A rule that would hold connections no longer, some or all: what it admitted is judged anew, and cut where nothing
+    else allows it. `connections` and `packets` are what it let through so far, on all hosts."""
 
     rule_id: str
     group: str | None
