@@ -11,6 +11,7 @@ import uvloop
 from daybreak.northbound.credentials import hash_password as hashed
 from daybreak.northbound.http import CannotListen
 from daybreak.service.config import ConfigError, load
+from daybreak.service.serve import Broken
 from daybreak.service.serve import serve as run
 from daybreak.store.contract import StoreError
 
@@ -51,7 +52,7 @@ def serve(
 
     SIGHUP has it read users and certificates again.
 
-    Exit codes: 0 stopped by a signal, 1 could not start (one line says why), 2 wrong usage.
+    Exit codes: 0 stopped by a signal, 1 could not start or go on (one line says why), 2 wrong usage.
     """
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
@@ -75,7 +76,7 @@ def serve(
     }
     try:
         uvloop.run(run(load(flags, file), reread=lambda: load(flags, file)))
-    except (ConfigError, StoreError, CannotListen) as error:
+    except (ConfigError, StoreError, CannotListen, Broken) as error:
         print(f"daybreak: {error}", file=sys.stderr)
         sys.exit(1)
 

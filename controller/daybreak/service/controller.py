@@ -10,7 +10,10 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+
+import structlog
 
 from daybreak.engine.engine import Engine
 from daybreak.features import pipeline
@@ -31,6 +34,7 @@ from daybreak.store.contract import Store
 KINDS: tuple[type[Record], ...] = (Settings, *INTENTS, Origin, Fence, Host, Interface, Location, PortStatus, Probe)
 """The kinds of records that are kept; the pools of the features add theirs."""
 
+log = structlog.get_logger(__name__)
 
 THRESHOLDS = (50_000, 20, 50)
 """Of the garbage collector: what a thousand switches say at once would have it look through everything, again and
@@ -79,10 +83,14 @@ class Controller:
         self.progress = Progresses(self.compute, self.switches)
         self.probes = Probes(store, self.compute, self.switches, self.progress)
         self.switches.packet_listeners["probe"] = self.probes.packet
+        self.is_broken = False
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self) -> None:
-        """Compute everything from the store, then follow it. Blocks: nobody is connected yet."""
+    def start(self, failed: Callable[[], None] = lambda: None) -> None:
+        """Compute everything from the store, then follow it. Blocks: nobody is connected yet.
+
+        `failed` is called when a part of it ends by an error: the rest would go on as if nothing were missing.
+        """
         gc.set_threshold(*THRESHOLDS)
         gc.disable()  # all that is made now stays: looking through it again and again would find nothing
         self.engine.apply(self.store.revision, self._stored(self.store_kinds()))
@@ -99,8 +107,18 @@ class Controller:
             loop.create_task(self.ports.run(), name="ports"),
             loop.create_task(self.freed.run(), name="freed"),
             loop.create_task(self.counters.run(), name="counters"),
-            loop.create_task(self.probes.sweep(self.probes.leftovers()), name="probes"),
+            loop.create_task(self.probes.sweep(), name="probes"),
         ]
+        for task in self._tasks:
+            task.add_done_callback(partial(self._ended, failed))
+
+    def _ended(self, failed: Callable[[], None], task: asyncio.Task[None]) -> None:
+        """A part of the controller has nothing to do any more, or failed."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.critical("a part of the controller failed", part=task.get_name(), exc_info=error)
+            self.is_broken = True
+            failed()
 
     def store_kinds(self) -> Iterable[type[Record]]:
         """All kinds of rows that the store keeps for us."""

@@ -7,16 +7,19 @@ host's own word changes it; a connection that breaks changes nothing but, after 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from daybreak.model import Host, Interface, Record, Transaction
 from daybreak.southbound.ovsdb.session import Session
-from daybreak.store.contract import Store
+from daybreak.store.contract import Store, StoreError
 
 BATCH = 10
 """Hosts whose state is written in one transaction."""
+
+AGAIN = 1.0
+"""Seconds until what could not be written is tried again."""
 
 log = structlog.get_logger(__name__)
 
@@ -45,11 +48,16 @@ class Hosts:
 
     def start(self) -> None:
         """Take over what is known; every host has `grace` seconds to come back."""
+        self._remember()
+        for host in self._store.rows(Host):
+            self.missing(host)
+
+    def _remember(self) -> None:
+        """Know what is stored, and nothing else."""
+        self._interfaces = {}
         for interface in self._store.rows(Interface).values():
             self._interfaces.setdefault(interface.host, {})[interface.name] = interface
-        for host in self._store.rows(Host).values():
-            self._by_uuid[host.ovs_uuid] = host.id
-            self.missing(host.id)
+        self._by_uuid = {host.ovs_uuid: host.id for host in self._store.rows(Host).values()}
 
     def interfaces(self, host: str) -> Mapping[str, Interface]:
         """A host's claims, by interface name."""
@@ -107,7 +115,7 @@ class Hosts:
         self._by_uuid = {uuid: name for uuid, name in self._by_uuid.items() if name != host}
         gone: list[tuple[type[Record], str]] = [(Host, host)]
         gone += [(Interface, row.key) for row in self._interfaces.pop(host, {}).values()]
-        await self._store.commit(Transaction((), tuple(gone)))
+        await self._write((), gone)
         log.info("host is forgotten", host=host)
         return True
 
@@ -147,7 +155,10 @@ class Hosts:
         return host
 
     async def run(self) -> None:
-        """Write what was learned: of hosts that had news since the last write, some in one transaction."""
+        """Write what was learned: of hosts that had news since the last write, some in one transaction.
+
+        What can't be written is tried again, with what was learned meanwhile: the disk may be full for a while.
+        """
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -158,14 +169,29 @@ class Hosts:
             delete: list[tuple[type[Record], str]] = []
             for host, interfaces in news.values():
                 self._compare(host, interfaces, put, delete)
-            if put or delete:
-                await self._store.commit(Transaction(tuple(put), tuple(delete)))
-            else:
-                await asyncio.sleep(0)
+            try:
+                await self._write(put, delete)
+            except StoreError as error:
+                log.error("what hosts report can't be written", reason=str(error))
+                self._learned = news | self._learned
+                self._wake.set()
+                await asyncio.sleep(AGAIN)
+                continue
             for session, (host, _) in news.items():
                 for listener in self.session_listeners:
                     listener(host.id, session)
                 self.arrived(host.id)
+
+    async def _write(self, put: Sequence[Record], delete: Sequence[tuple[type[Record], str]]) -> None:
+        """Have the store be as is remembered already; raises StoreError, having remembered what is stored."""
+        if not (put or delete):
+            await asyncio.sleep(0)
+            return
+        try:
+            await self._store.commit(Transaction(tuple(put), tuple(delete)))
+        except StoreError:
+            self._remember()
+            raise
 
     def _compare(
         self,

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import msgspec
+import structlog
 
 from daybreak.engine.engine import Wave
 from daybreak.features.vocabulary import FACTS, PLACED, Place, foremost
@@ -21,10 +22,15 @@ from daybreak.model import Interface, Location, Network, Port, PortStatus, Recor
 from daybreak.service.compute import Compute
 from daybreak.service.hosts import Hosts
 from daybreak.service.switches import Switches
-from daybreak.store.contract import Committed, Store
+from daybreak.store.contract import Committed, Store, StoreError
 
 BATCH = 100
 """Ports whose state is written in one transaction."""
+
+AGAIN = 1.0
+"""Seconds until what could not be written is tried again."""
+
+log = structlog.get_logger(__name__)
 
 
 def status_of(
@@ -100,7 +106,7 @@ class Ports:
     # -- what follows -------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Write what is true of the ports that something happened to."""
+        """Write what is true of the ports that something happened to; what can't be written, again after a while."""
         self.concern(dict.fromkeys(self._store.rows(Port)))
         while True:
             await self._wake.wait()
@@ -110,10 +116,15 @@ class Ports:
                 for port in ports:
                     del self._dirty[port]
                 news = self._news(ports)
-                if news.put or news.delete:
-                    await self._store.commit(news)
-                else:
+                if not (news.put or news.delete):
                     await asyncio.sleep(0)
+                    continue
+                try:
+                    await self._store.commit(news)
+                except StoreError as error:
+                    log.error("what is true of ports can't be written", reason=str(error))
+                    self.concern(dict.fromkeys(ports))
+                    await asyncio.sleep(AGAIN)
 
     def _news(self, ports: Sequence[str]) -> Transaction:
         """What is true of these ports and does not stand in the store."""

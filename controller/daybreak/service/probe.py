@@ -13,6 +13,8 @@ from ipaddress import ip_address
 from random import SystemRandom
 from typing import NamedTuple
 
+import structlog
+
 from daybreak.engine.explain import dependents
 from daybreak.engine.memo import Memo
 from daybreak.features.vocabulary import TARGET, Place, network_topic
@@ -23,7 +25,7 @@ from daybreak.service.progress import Progresses
 from daybreak.service.question import Ends
 from daybreak.service.switches import Switches
 from daybreak.southbound.openflow.session import Lost
-from daybreak.store.contract import Conflict, Store
+from daybreak.store.contract import Conflict, Store, StoreError
 from daybreak.wire.openflow import fields as f
 from daybreak.wire.openflow.actions import Output, encode_actions
 from daybreak.wire.openflow.headers import SCTP, read
@@ -31,6 +33,8 @@ from daybreak.wire.openflow.messages_experimenter import CtFlush, CtTuple, Icmp
 from daybreak.wire.openflow.messages_header import Port as Reserved
 from daybreak.wire.openflow.messages_packet import PacketIn, PacketOut
 from daybreak.wire.packet import EtherType, IpProtocol
+
+log = structlog.get_logger(__name__)
 
 AT_A_TIME = 8
 """Probes that may be on their way: each is two changes for all switches of its network."""
@@ -123,12 +127,14 @@ class Probes:
         self._arrivals: dict[str, asyncio.Queue[Arrival]] = {}
         self._sent: dict[str, float] = {}
 
-    def leftovers(self) -> list[str]:
-        """Those that a controller that ended before its time left in the store."""
-        return list(self._store.rows(Probe))
+    async def sweep(self) -> None:
+        """Nobody waits for what a controller left that ended before its time; if not now, the next start sweeps it."""
+        try:
+            await self._delete(self._store.rows(Probe))
+        except StoreError as error:
+            log.error("probes of a former controller can't be deleted", reason=str(error))
 
-    async def sweep(self, keys: Iterable[str]) -> None:
-        """Nobody waits for these."""
+    async def _delete(self, keys: Iterable[str]) -> None:
         await self._store.commit(Transaction(delete=tuple((Probe, key) for key in keys)))
 
     def packet(self, host: str, memo: Memo, packet: PacketIn) -> None:
@@ -196,7 +202,7 @@ class Probes:
     async def _end(self, probe: Probe, frame: bytes, zones: Mapping[str, Set[int]]) -> None:
         """Forget it, and have the switches forget its connection; Open vSwitch before 3.1 waits until that expires."""
         try:
-            await self.sweep([probe.key])
+            await self._delete([probe.key])
         finally:
             self._arrivals.pop(probe.key)  # not before: another one like it would lose its flow
             self._sent.pop(probe.key, None)

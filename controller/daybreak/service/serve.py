@@ -34,6 +34,10 @@ from daybreak.store.sqlite import SqliteStore
 log = structlog.get_logger(__name__)
 
 
+class Broken(Exception):
+    """A part of the controller failed, and the log says by what. Whoever started the process starts it anew."""
+
+
 def allow_many_connections() -> None:
     """Have as many open files as the system lets us have: most systems give out 1024 unless asked for more."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -59,7 +63,8 @@ def advertised(config: Config) -> tuple[str, int]:
 async def serve(
     config: Config, ready: Callable[[], None] = lambda: None, reread: Callable[[], Config] | None = None
 ) -> None:
-    """Run until SIGTERM or SIGINT. Raises ConfigError, StoreError or CannotListen, each one line that says what to do.
+    """Run until SIGTERM or SIGINT. Raises ConfigError, StoreError or CannotListen, each one line that says what to do,
+    or Broken.
 
     SIGHUP has `reread` give the configuration again, and takes users and certificates from it. Nobody is let in before
     everything stored is loaded and computed: a switch is never compared with half a model.
@@ -80,7 +85,7 @@ async def serve(
         settings = Settings(str(config.overlay), config.log_rate, config.log_burst)
         if store.get(Settings, SETTINGS) != settings:
             await store.commit(Transaction((settings,)))
-        controller.start()
+        controller.start(stop.set)
         stack.push_async_callback(controller.close)
         for listener in config.openflow:
             door = OpenFlowDoor(controller.switches, allowed=peers(listener, config))
@@ -120,6 +125,8 @@ async def serve(
         ready()
         await stop.wait()
         log.info("stops")
+        if controller.is_broken:
+            raise Broken("a part of the controller failed, so it stops; the log says what happened")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """rules: what a switch's database says about the host and the ports on it."""
 
+import re
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ from daybreak.wire.ovsdb.vswitch import Bridge, Datapath, OpenVSwitch, Port
 
 HOSTCONFIG_ID = "odl_os_hostconfig_hostid"
 HOSTCONFIG = "odl_os_hostconfig_config_odl_"
+DATAPATH_ID = re.compile("(0x)?[0-9a-f]{16}|0x[0-9a-f]{1,15}", re.IGNORECASE)
+"""What Open vSwitch takes for one (ovs-vswitchd.conf.db(5), other_config:datapath-id)."""
 HOSTCONFIG_TAIL = 8  # OpenDaylight read no more of a host type's name
 
 
@@ -107,10 +110,8 @@ def _reachable(address: str | None) -> str | None:
 
 def _dpid(bridge: Bridge) -> int | None:
     """What the bridge has or, while ovsdb-server was restarted and ovs-vswitchd hasn't written it again, will have."""
-    try:
-        return int(bridge.datapath_id or bridge.other_config.get("datapath-id", ""), 16)
-    except ValueError:
-        return None
+    text = bridge.datapath_id or bridge.other_config.get("datapath-id", "")
+    return int(text, 16) if DATAPATH_ID.fullmatch(text) else None
 
 
 def _capabilities(replica: Replica, root: OpenVSwitch, datapath_type: str) -> tuple[str, ...]:

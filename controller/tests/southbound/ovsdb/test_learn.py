@@ -90,6 +90,23 @@ def test_a_bridge_keeps_its_datapath_id_while_its_database_was_restarted():
     assert learn(replica(bridge=bridge), None).host.dpid == 0xAB
 
 
+@pytest.mark.parametrize(
+    ("text", "dpid"),
+    [
+        ("0xab", 0xAB),
+        ("0x00000000000000AB", 0xAB),
+        ("ab", None),  # Open vSwitch takes no such thing, and makes an id of its own
+        ("1234567890abcdef12", None),  # nor this: no datapath has an id of 72 bits
+        ("0x1234567890abcdef12", None),
+        ("nonsense", None),
+    ],
+)
+def test_a_datapath_id_that_open_vswitch_would_not_take_is_none(text, dpid):
+    """One of 72 bits could not be stored, and with it nothing that any host reported from then on."""
+    bridge = {"name": "br-int", "other_config": strings({"datapath-id": text})}
+    assert learn(replica(bridge=bridge), None).host.dpid == dpid
+
+
 def test_everything_about_a_host():
     near, _ = patch_ports("physnet1", "br-ex")
     database = replica(
