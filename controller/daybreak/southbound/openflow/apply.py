@@ -156,7 +156,7 @@ class Applier:
         self._wake.set()
 
     async def run(self) -> None:
-        """Serve the switch until it is lost."""
+        """Serve the switch until it is lost; let go of it where it can't be served."""
         try:
             while True:
                 try:
@@ -166,8 +166,10 @@ class Applier:
                     self._resync = True
                 self._wake.clear()
                 await self._step()
-        except Lost:
-            return
+        except Lost as lost:
+            self.switch.close(str(lost))
+        finally:
+            self.synced = False
 
     async def _step(self) -> None:
         """One comparison or one push, and the word that it is done."""
@@ -292,7 +294,7 @@ class Applier:
         """Withdraw all flows of a rule's key from this switch: half of them would be worse than none."""
         cookie, reason = owned_by(changes[key]), refusal.error.name
         if cookie is None:
-            raise Lost(f"refused what can't be withheld: {reason}")
+            raise Lost(f"it refused what can't be withheld: {reason}")
         self.quarantine[cookie] = Quarantined(cookie, reason)
         self._pending.update(dict.fromkeys(self._desired.flows_of(cookie)))
         self._wake.set()

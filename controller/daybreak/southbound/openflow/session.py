@@ -319,8 +319,9 @@ class Switch(asyncio.Protocol):
         """Apply flow-mods, group-mods and packet-outs, all or none; return when the switch has committed them.
 
         Raises `Refused` with every message that can't be read, or with the first that can't be applied; the switch's
-        tables are as before then. Two writes, not one: Open vSwitch 3.1 commits a bundle without the messages that it
-        refused while they were added, so the commit goes out only when a barrier has shown that there were none.
+        tables are as before then. Where it refuses the bundle itself, no message is to blame: the connection is ended,
+        and `Lost` raised. Two writes, not one: Open vSwitch 3.1 commits a bundle without the messages that it refused
+        while they were added, so the commit goes out only when a barrier has shown that there were none.
         """
         flags = BundleFlags.ATOMIC * atomic | BundleFlags.ORDERED * ordered
         number = next(self._bundle_ids)
@@ -331,16 +332,23 @@ class Switch(asyncio.Protocol):
                 add = partial(bundle_adds, number, flags)
                 await self._pour(with_xid(opening, first), messages, add, first + 1)
                 if batch.refusals:
-                    raise _refused(batch)
+                    raise self._refused(batch.refusals)
             except BaseException:
                 self.send(BundleControl(number, BundleStep.DISCARD_REQUEST, flags).encode())
                 raise
             try:
                 await self._ask(BundleControl(number, BundleStep.COMMIT_REQUEST, flags).encode())
-            except Refused:
-                if batch.refusals:  # the commit's own error says no more than that a message failed
-                    raise _refused(batch) from None
-                raise
+            except Refused as commit:
+                # Where a message failed, the commit's own error says no more than that.
+                raise self._refused(batch.refusals or commit.refusals) from None
+
+    def _refused(self, refusals: Sequence[Refusal]) -> Refused | Lost:
+        """What the refusals of a bundle come to. Message 0 opened it, or, without other refusals, commits it."""
+        if refusals[0].place == 0:
+            reason = f"it refused a bundle: {refusals[0].error.name}"
+            self._end(reason)
+            return Lost(reason)
+        return Refused([refusal._replace(place=refusal.place - 1) for refusal in refusals])
 
     async def take_role(self, role: Role, generation: int = 0) -> RoleReply:
         """Ask for a role; `Refused` with OFPRRFC_STALE when another controller came with a newer generation."""
@@ -572,11 +580,6 @@ class Switch(asyncio.Protocol):
 def _resolve(waiting: _Waiting, answer: object) -> None:
     if not waiting.answer.done():
         waiting.answer.set_result(answer)
-
-
-def _refused(batch: _Batch) -> Refused:
-    """The refusals of a bundle; its first message was the one that opened it."""
-    return Refused([refusal._replace(place=refusal.place - 1) for refusal in batch.refusals])
 
 
 def _ignore(message: bytes) -> None:

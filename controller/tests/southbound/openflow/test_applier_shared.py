@@ -16,6 +16,7 @@ from daybreak.wire.openflow.actions import Group, Meter
 from daybreak.wire.openflow.actions import Output as Send
 from daybreak.wire.openflow.fields import FIELDS
 from daybreak.wire.openflow.layout import Var
+from daybreak.wire.openflow.messages_connection import Role
 from daybreak.wire.openflow.messages_group import GroupType, MeterFlags
 
 from .conftest import DEADLINE
@@ -227,3 +228,16 @@ async def test_they_come_back_after_a_restart_of_the_switch(bench: Bench) -> Non
     async with bench.served():
         assert bench.has() == ALL
         assert not await bench.applier.differences()
+
+
+async def test_a_switch_that_takes_nothing_is_let_go_and_put_right_when_it_is_back(bench: Bench) -> None:
+    """It refuses the bundle, for it was told that another is its master: no flow in it is to blame."""
+    async with bench.served():
+        await bench.applier.switch.take_role(Role.SLAVE, 1)
+        bench.applier.offer(1, bench.wants.drop(1) | bench.wants.drop(2))
+        await bench.meeting.owner.until(lambda: bool(bench.meeting.owner.reasons))
+        assert bench.meeting.owner.reasons == ["it refused a bundle: OFPBRC_IS_SECONDARY"]
+        assert bench.applier.quarantine == {}
+        assert bench.has() == ALL
+    async with bench.served():
+        assert bench.has() == ALL[-1:]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from daybreak.southbound.accept import listen
 from daybreak.southbound.openflow.listener import Listener
 from daybreak.southbound.openflow.session import Lost, Refused, Switch
+from daybreak.wire.openflow.flow import flow_delete, flow_key
 from daybreak.wire.openflow.framing import Framer
 from daybreak.wire.openflow.messages import decode
 from daybreak.wire.openflow.messages_connection import (
@@ -27,7 +28,8 @@ from daybreak.wire.openflow.messages_connection import (
     Hello,
     SetConfig,
 )
-from daybreak.wire.openflow.messages_error import Error
+from daybreak.wire.openflow.messages_error import NAMES, Error
+from daybreak.wire.openflow.messages_experimenter import BundleControl
 from daybreak.wire.openflow.messages_header import frame, xid_of
 from daybreak.wire.openflow.messages_multipart import Kind, Multipart
 from daybreak.wire.openflow.messages_packet import PacketIn
@@ -161,6 +163,28 @@ async def test_an_error_for_a_request_is_raised_where_it_was_made(meeting, pair)
     stray = Error(1, 5, b"", xid=0x7777)
     stranger.say(stray.encode())
     await meeting.owner.until(lambda: meeting.owner.messages == [stray])
+
+
+@pytest.mark.parametrize(("step", "name"), [(0, "OFPBFC_OUT_OF_BUNDLES"), (4, "OFPBFC_BAD_ID")])
+async def test_a_switch_that_refuses_a_bundle_itself_is_let_go(meeting, pair, step: int, name: str) -> None:
+    """None of the messages in it is to blame. BAD_ID: the switch has given up a bundle that was open for too long."""
+    stranger, switch = pair
+    bundle = asyncio.create_task(switch.bundle([flow_delete(flow_key(0, 1, ()))]))
+    while heard := await stranger.hear():
+        said = decode(heard)
+        if isinstance(said, BundleControl) and said.step == step:
+            stranger.say(refusal(name, heard))
+        elif isinstance(said, BarrierRequest):
+            stranger.say(BarrierReply().encode(xid_of(heard)))
+    with pytest.raises(Lost, match=f"refused a bundle: {name}"):
+        await bundle
+    await meeting.owner.until(lambda: meeting.owner.reasons == [f"it refused a bundle: {name}"])
+
+
+def refusal(name: str, message: bytes) -> bytes:
+    """The error by which a switch refuses a message."""
+    ((experimenter, kind, code),) = (number for number, known in NAMES.items() if known == name)
+    return Error(kind, code, message, experimenter, xid=xid_of(message)).encode()
 
 
 async def test_parts_of_a_dump_are_gathered_until_the_last(pair) -> None:
