@@ -36,9 +36,14 @@ class Compute:
         self._task: asyncio.Task[None] | None = None
         self._fed = 0
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a wave is under way: then the engine is between two states, and nobody may read it."""
+        return self._task is not None
+
     async def settled(self) -> None:
         """Return when no wave is under way."""
-        while self._task is not None:  # the next wave may have begun before we had our turn
+        while self.is_busy:  # the next wave may have begun before we had our turn
             await self._settled.wait()
 
     def committed(self, committed: Committed) -> None:

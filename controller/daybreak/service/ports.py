@@ -62,7 +62,7 @@ class Ports:
 
     def __init__(self, store: Store, compute: Compute, switches: Switches, hosts: Hosts) -> None:
         self._store = store
-        self._engine = compute.engine
+        self._compute, self._engine = compute, compute.engine
         self._switches = switches
         self._hosts = hosts
         self._since: dict[str, int] = {}
@@ -112,6 +112,7 @@ class Ports:
             await self._wake.wait()
             self._wake.clear()
             while self._dirty:
+                await self._compute.settled()  # what a wave changes must not be told before the switches are offered it
                 ports = list(islice(self._dirty, BATCH))
                 for port in ports:
                     del self._dirty[port]

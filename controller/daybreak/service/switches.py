@@ -34,6 +34,9 @@ AT_A_TIME = 8
 TURN_SECONDS = 1.0
 """After this a switch that is slow to tell its table no longer keeps others waiting."""
 
+SOON = 0.05
+"""Seconds until what has to wait for the end of a wave is tried again."""
+
 LINGER_SECONDS = 5.0
 """How long a host keeps a topic that it needs no more: a port that comes back at once costs nothing then."""
 
@@ -266,7 +269,10 @@ class Switches:
             asyncio.get_running_loop().call_later(self._linger_seconds, self._give_up, host, name)
 
     def _give_up(self, host: str, name: str) -> None:
-        """A topic that is still not wanted goes."""
+        """A topic that is still not wanted goes; not during a wave, for the host would keep what that deletes."""
+        if self.compute.is_busy:
+            asyncio.get_running_loop().call_later(SOON, self._give_up, host, name)
+            return
         if name in self.compute.engine.values(SUBSCRIPTIONS, host) or name not in self._subscribed[host]:
             return
         self._subscribed[host].discard(name)

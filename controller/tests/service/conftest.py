@@ -19,6 +19,7 @@ from daybreak.store.contract import Store
 from daybreak.store.memory import MemoryStore
 
 DEADLINE = 20.0
+LINGER = 0.3
 POOLS = pools(pipeline(), (1000, 1999))
 
 
@@ -84,7 +85,7 @@ class Site:
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
     """Without a disk; both hypervisors are connected."""
-    async with Site(MemoryStore(KINDS, POOLS, log=100), linger_seconds=0.05).running() as site:
+    async with Site(MemoryStore(KINDS, POOLS, log=100), linger_seconds=LINGER).running() as site:
         for host in site.hosts:
             await site.connect(host)
         await until("both are in sync", lambda: all(map(site.is_idle, site.hosts)))

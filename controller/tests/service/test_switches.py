@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count
 
 import fake_switch
 import pytest
 from fake_switch import BUNDLE_ADD, DELETE_STRICT, INNER, SwitchConnection
+from msgspec.structs import replace
 
-from daybreak.model import Network, Port, Transaction
+from daybreak.engine.engine import Wave
+from daybreak.model import Change, Location, Network, Port, Transaction
 from daybreak.wire.openflow.messages_error import Error
 
-from .conftest import Site, until
+from .conftest import LINGER, Site, until
 
 
 class Stubborn(SwitchConnection):
@@ -45,3 +50,82 @@ async def test_a_switch_that_refuses_a_deletion_does_not_pass_for_one_that_has_a
     await until("the database has let go, too", lambda: h1.database.connection is None)
     await site.connect(h1)
     await until("it is put right", lambda: site.is_idle(h1) and not site.wrong(h1))
+
+
+def mac(number: int) -> str:
+    return f"fa:16:3e:00:{number >> 8:02x}:{number & 255:02x}"
+
+
+def ports(macs_from: int) -> list[Port]:
+    """Enough of them that a change of all is computed in slices."""
+    return [Port(f"p{n}", "n", mac_address=mac(macs_from + n), host_id="h1") for n in range(300)]
+
+
+@contextmanager
+def paused(site: Site, is_enough: Callable[[], bool]) -> Iterator[None]:
+    """A wave stays between two of its slices, while everything else goes on, until it is enough."""
+    engine = site.controller.engine
+    feed = engine.feed
+
+    def slow(revision: int, changes: Iterable[Change]) -> Generator[None, None, Wave]:
+        wave = feed(revision, changes)
+        while True:
+            try:
+                next(wave)
+            except StopIteration as end:
+                return end.value
+            yield
+            while not is_enough():
+                yield
+
+    engine.feed = slow
+    yield
+    del engine.feed
+
+
+async def test_a_topic_is_not_given_up_in_the_middle_of_a_wave(site: Site) -> None:
+    """What the wave had taken from the topic by then would have stayed on the switch for ever."""
+    h1, h2 = site.hosts
+    h2.plug("tap", "q", 1)
+    for number, port in enumerate(ports(1000), 1):
+        h1.plug(f"tap{number}", port.id, number)
+    await site.store.commit(Transaction((Network("n"), Port("q", "n", mac_address=mac(999)), *ports(1000))))
+    await until("h2 has them all", lambda: site.is_active("q") and site.is_idle(h2) and len(h2.table.flows) > 300)
+    await site.store.commit(Transaction(delete=((Port, "q"),)))
+    before = set(site.controller.engine.topics["network/n"].flows)
+    over = asyncio.get_running_loop().time() + 2 * LINGER
+
+    def is_enough() -> bool:
+        is_halfway = not before <= site.controller.engine.topics["network/n"].flows.keys()
+        return not is_halfway or asyncio.get_running_loop().time() > over
+
+    with paused(site, is_enough):
+        await site.store.commit(Transaction(tuple(ports(2000))))
+        await site.controller.compute.settled()
+    await until("h2 has given it up", lambda: "h2" not in site.controller.switches.subscribers("network/n"))
+    await until("h2 is idle", lambda: site.is_idle(h2))
+    assert not site.wrong(h2)
+
+
+async def test_a_port_is_not_told_to_be_where_a_wave_has_yet_to_bring_it(site: Site) -> None:
+    h1, h2 = site.hosts
+    await site.store.commit(Transaction((Network("n"), *ports(1000))))
+    for host in (h1, h2):
+        host.plug("tap", "p0", 1)
+    await until("it is on h1", lambda: site.store.get(Location, "p0") == Location("p0", "h1"))
+    turns = count()
+
+    def is_enough() -> bool:
+        """Some turns of the loop, in which something happens to the port."""
+        site.controller.ports.concern({"p0": None})
+        return next(turns) > 20
+
+    with paused(site, is_enough):
+        first, *others = ports(2000)
+        moved = await site.store.commit(Transaction((replace(first, host_id="h2"), *others)))
+        told = site.store.subscribe(lambda committed: offered.append(site.applier(h2).offered))
+        offered: list[int] = []
+        await site.controller.compute.settled()
+    await until("it is on h2", lambda: site.store.get(Location, "p0") == Location("p0", "h2"))
+    told()
+    assert offered[0] >= moved.revision, "nothing is told before h2 was offered its flows"
