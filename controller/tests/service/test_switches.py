@@ -15,8 +15,9 @@ from msgspec.structs import replace
 from daybreak.engine.engine import Wave
 from daybreak.model import Change, Location, Network, Port, Transaction
 from daybreak.wire.openflow.messages_error import Error
+from daybreak.wire.openflow.messages_multipart import Kind
 
-from .conftest import LINGER, Site, until
+from .conftest import DEADLINE, LINGER, Site, until
 
 
 class Stubborn(SwitchConnection):
@@ -129,3 +130,38 @@ async def test_a_port_is_not_told_to_be_where_a_wave_has_yet_to_bring_it(site: S
     await until("it is on h2", lambda: site.store.get(Location, "p0") == Location("p0", "h2"))
     told()
     assert offered[0] >= moved.revision, "nothing is told before h2 was offered its flows"
+
+
+@contextmanager
+def slow_to_tell(switch: SwitchConnection) -> Iterator[list[bytes]]:
+    """A switch that has begun to tell its flows, and goes on afterwards with what it had when it was asked."""
+    answer: list[bytes] = []
+
+    def multipart(kind: int, body: bytes, xid: int) -> Iterable[bytes]:
+        parts = list(SwitchConnection._multipart(switch, kind, body, xid))
+        if kind != Kind.FLOW:
+            return parts
+        answer.extend(parts)
+        return ()
+
+    switch._multipart = multipart
+    yield answer
+    del switch._multipart
+    switch.transport.write(b"".join(answer))
+
+
+async def test_a_change_during_a_comparison_is_confirmed_by_it_and_no_drift(site: Site) -> None:
+    h1, _ = site.hosts
+    await site.store.commit(Transaction((Network("n"), Port("p", "n", mac_address=mac(1), host_id="h1"))))
+    h1.plug("tap", "p", 1)
+    await until("the port is there", lambda: site.is_active("p") and site.is_idle(h1))
+    watch = site.controller.progress.watch()
+    with slow_to_tell(h1.switch) as answer:
+        site.applier(h1).mend()
+        await until("it is compared", lambda: answer)
+        changed = await site.store.commit(Transaction((Port("p", "n", mac_address=mac(2), host_id="h1"),)))
+        late = asyncio.create_task(watch.applied(changed.revision, (), DEADLINE))
+    assert await late == ()
+    watch.close()
+    assert site.applier(h1).drifts == []
+    assert not site.wrong(h1)

@@ -193,17 +193,18 @@ class Applier:
         self._resync = False
         wait = self._reconcile_seconds * (1 - SPREAD * self._chance())
         self._due = asyncio.get_running_loop().time() + wait
-        revision = self.offered
         async with self._turns.turn():
             dump = await self._dump()
             async with self._turns.work:
                 flows = await decode(dump.flows)
                 await self._desired.settled()
+                revision, waiting = self.offered, self._pending
                 table, self._pending = self._table(), {}
                 actual = [*flows, *sharing(dump, table)]
                 found = difference(table, actual)
-        if found and self.synced:
-            self._report(Drift(self._now(), len(found.missing), len(found.altered), len(found.foreign)))
+        drift = [len(part.keys() - waiting.keys()) for part in found]  # what waited to be sent is nobody else's doing
+        if any(drift) and self.synced:
+            self._report(Drift(self._now(), *drift))
         if any(actual):
             if not self.synced:
                 self._zones.seen(flows)
