@@ -107,7 +107,8 @@ class Ports:
 
     async def run(self) -> None:
         """Write what is true of the ports that something happened to; what can't be written, again after a while."""
-        self.concern(dict.fromkeys(self._store.rows(Port)))
+        # Those that went just before the last end, too: what was told of them may still be there.
+        self.concern({key: None for kind in (Port, Location, PortStatus) for key in self._store.rows(kind)})
         while True:
             await self._wake.wait()
             self._wake.clear()

@@ -57,6 +57,7 @@ class Site:
             self._ports = databases.port, server.sockets[0].getsockname()[1]
             for host in self.hosts:
                 stack.callback(host.disconnect)
+            await asyncio.sleep(0)  # it takes its socket into care when it has begun
             yield self
 
     async def connect(self, host: FakeHost) -> None:
