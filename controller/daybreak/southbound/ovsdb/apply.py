@@ -18,6 +18,8 @@ PACE: Final = 0.05
 """Seconds between two transactions: what comes in the meantime goes into the second."""
 SLOWEST: Final = 10.0
 """Seconds between two attempts when they fail again and again."""
+DOUBLINGS: Final = 8
+"""So often is PACE doubled until it is SLOWEST."""
 FORGET: Final = 60.0
 """Seconds after which the same transaction is no longer taken as a sign that somebody undoes it."""
 QUARREL: Final = 3
@@ -100,7 +102,7 @@ class Applier:
             self._refused(str(error))
         else:
             self._succeeded()
-        await asyncio.sleep(min(PACE * 2 ** max(self._refusals, self._repeats), SLOWEST))
+        await asyncio.sleep(pause(max(self._refusals, self._repeats)))
 
     def _refused(self, words: str) -> None:
         """Log it once, however often it's tried."""
@@ -116,6 +118,11 @@ class Applier:
         self._repeats = self._repeats + 1 if is_repeat else 0
         self._done, self._done_at = done, now
         self._refusal, self._refusals = None, 0
+
+
+def pause(failures: int) -> float:
+    """Seconds until the next transaction, after so many in a row that came to nothing."""
+    return min(PACE * (1 << min(failures, DOUBLINGS)), SLOWEST)
 
 
 def _digest(operations: tuple[Operation, ...]) -> bytes:

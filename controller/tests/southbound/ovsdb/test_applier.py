@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from daybreak.southbound.ovsdb import Applier, InterfaceWant, Session, Wants
+from daybreak.southbound.ovsdb.apply import pause
 from daybreak.southbound.ovsdb.desired import plan
 from daybreak.southbound.ovsdb.learn import bridge_named, root_of
 from daybreak.southbound.ovsdb.names import patch_ports
@@ -272,6 +273,12 @@ async def test_what_the_server_refuses_is_tried_again(switch, cloud):
     await cloud.until(lambda: applier.is_settled)
     assert applier.findings == ()
     assert switch.vsctl("port-to-br", "daybreak-gre") == "br-int"
+
+
+def test_what_is_refused_for_days_is_still_tried():
+    """After some three hours the pause was a number too large for a float, and the host was read anew."""
+    pauses = [pause(failures) for failures in (0, 1, 2, 7, 8, 9, 1023, 100_000)]
+    assert pauses == [0.05, 0.1, 0.2, 6.4, 10, 10, 10, 10]
 
 
 async def test_what_somebody_undoes_is_done_again_and_told(switch, cloud):
