@@ -110,10 +110,9 @@ class Counters:
     # -- following ----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Take over what was counted before. Blocks: nobody is connected yet."""
+        """Take over what was counted before. Blocks: nobody is connected yet. Raises StoreError; see CountersFile."""
         if self._path is not None:
-            self._file = CountersFile(self._path)
-            kept = self._file.load()
+            self._file, kept = CountersFile.open(self._path)
             self._tally.baselines = {place: flows for place, flows in kept.baselines.items() if flows is not None}
             self._totals = {subject: total for subject, total in kept.totals.items() if total is not None}
         known = {(kind.kind, key) for kind in COUNTED for key in self._engine.records[kind]}

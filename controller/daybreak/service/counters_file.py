@@ -9,12 +9,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import msgspec
 import structlog
 
 from daybreak.service.tally import Baselines
+from daybreak.store.disk import naming
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +23,9 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS baseline (host TEXT, flow_table INTEGER, flows BLOB, PRIMARY KEY (host, flow_table));
 CREATE TABLE IF NOT EXISTS total (kind TEXT, id TEXT, counts BLOB, PRIMARY KEY (kind, id)) WITHOUT ROWID;
 """
+
+PATIENCE = 1.0
+"""Seconds to wait for somebody else who has the file."""
 
 Place = tuple[str, int]
 """Host and table."""
@@ -53,27 +57,36 @@ _total = msgspec.msgpack.Decoder(Total).decode
 
 
 class CountersFile:
-    """The file at `path`. Its methods block; one at a time."""
+    """A file that was opened. Its methods block; one at a time."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            self._database = self._open()
-        except sqlite3.DatabaseError as error:
-            aside = path.with_name(f"{path.name}.broken")
-            path.replace(aside)
-            log.error("counters can't be read, so they begin anew", kept_as=str(aside), reason=str(error))
-            self._database = self._open()
+        self._database = sqlite3.connect(path, timeout=PATIENCE, check_same_thread=False, isolation_level=None)
 
-    def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("PRAGMA synchronous=NORMAL")
-        database.executescript(SCHEMA)
-        return database
+    @classmethod
+    def open(cls, path: Path) -> tuple[Self, Kept]:
+        """The file at `path`, and all that is in it. What can't be read is put aside: counting begins anew.
 
-    def load(self) -> Kept:
-        """All that is in the file."""
+        Raises StoreError where the fault is not the file's: it is in use, or the system doesn't let us have it.
+        """
+        with naming(path):
+            file = cls(path)
+            try:
+                return file, file._load()
+            except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
+                file.close()
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                aside = path.with_name(f"{path.name}.broken")
+                path.replace(aside)
+                log.error("counters can't be read, so they begin anew", kept_as=str(aside), reason=str(error))
+            file = cls(path)
+            return file, file._load()
+
+    def _load(self) -> Kept:
+        """All that is in the file; its tables are made where they are not there."""
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=NORMAL")
+        self._database.executescript(SCHEMA)
         places = self._database.execute("SELECT host, flow_table, flows FROM baseline")
         totals = self._database.execute("SELECT kind, id, counts FROM total")
         return Kept(

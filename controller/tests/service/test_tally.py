@@ -1,5 +1,8 @@
 """Counters that begin anew become sums that do not, whatever order things happen in."""
 
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from daybreak.features import pipeline
 from daybreak.service.counters_file import CountersFile, Kept, Total
 from daybreak.service.drops import Drop, Drops, Reasons
 from daybreak.service.tally import Tally
+from daybreak.store.contract import StoreError
 from daybreak.wire.openflow.fields import FIELDS
 from daybreak.wire.openflow.flow import Condition, Hit, flow_key
 
@@ -71,20 +75,66 @@ def test_the_file_gives_back_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "counters"
     tally = Tally()
     grown(tally, met(5), met(2, OTHER))
-    file = CountersFile(path)
+    file, kept = CountersFile.open(path)
+    assert kept == ({}, {})
     total = Total(1, 2, 3, 4.5, None)
     file.save(Kept(dict(tally.baselines), {("rule", "a"): total, ("rule", "b"): total}))
     file.save(Kept({}, {("rule", "b"): None, ("rule", "a"): total._replace(last=5.5)}))
     file.close()
-    kept = CountersFile(path).load()
+    file, kept = CountersFile.open(path)
+    file.close()
     assert kept == (tally.baselines, {("rule", "a"): total._replace(last=5.5)})
 
 
-def test_a_file_that_is_broken_is_put_aside(tmp_path: Path) -> None:
-    path = tmp_path / "counters"
+def no_database(path: Path) -> None:
     path.write_bytes(b"no database" * 1000)
-    assert CountersFile(path).load() == ({}, {})
-    assert (tmp_path / "counters.broken").exists()
+
+
+def torn_page(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2 // 4096 * 4096)
+        file.write(b"\xff" * 8192)
+
+
+def torn_row(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE total SET counts = x'c1' WHERE id = '7'")
+        database.commit()
+
+
+def written(path: Path) -> None:
+    """A file of some size, as a controller leaves it."""
+    file, _ = CountersFile.open(path)
+    flows = {cookie: (cookie, cookie) for cookie in range(400)}
+    file.save(Kept({(f"h{n}", 3): flows for n in range(50)}, {("rule", str(n)): Total(n) for n in range(500)}))
+    file.close()
+
+
+@pytest.mark.parametrize("damage", [no_database, torn_page, torn_row])
+def test_a_file_that_is_damaged_is_put_aside(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    path = tmp_path / "counters"
+    written(path)
+    damage(path)
+    damaged = path.read_bytes()
+    file, kept = CountersFile.open(path)
+    assert kept == ({}, {})
+    file.save(Kept({}, {("rule", "a"): Total(1)}))
+    file.close()
+    assert (tmp_path / "counters.broken").read_bytes() == damaged
+
+
+def test_a_file_that_somebody_else_holds_is_named_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "counters"
+    written(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreError, match=f"^{path}: database is locked$"):
+            CountersFile.open(path)
+    assert not (tmp_path / "counters.broken").exists()
+    file, kept = CountersFile.open(path)
+    file.close()
+    assert len(kept.totals) == 500
 
 
 def test_drops_are_forgotten_after_an_hour() -> None:
