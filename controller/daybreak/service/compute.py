@@ -12,6 +12,8 @@ import gc
 from collections import deque
 from collections.abc import Callable
 
+import structlog
+
 from daybreak.engine.engine import Engine, Wave
 from daybreak.store.contract import Committed
 
@@ -20,6 +22,8 @@ AT_ONCE = 50
 
 LARGE = 10_000
 """Changes after which the collector is told that what is there now will stay."""
+
+log = structlog.get_logger(__name__)
 
 Listener = Callable[[Committed, Wave], None]
 
@@ -74,9 +78,15 @@ class Compute:
             self._settled.set()
 
     def _pass_on(self, committed: Committed, wave: Wave) -> None:
-        """Tell the listeners. After much that stays, keep it out of the collector's way: it would pause for nothing."""
+        """Tell the listeners, whose mistakes are their own; the next waves must come whatever becomes of this one.
+
+        After much that stays, keep it out of the collector's way: it would pause for nothing.
+        """
         for listener in self.listeners:
-            listener(committed, wave)
+            try:
+                listener(committed, wave)
+            except Exception:
+                log.exception("a listener failed", listener=repr(listener), revision=wave.revision)
         self._fed += len(committed.changes)
         if self._fed > LARGE:
             self._fed = 0

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from daybreak.engine.engine import Wave
 from daybreak.model import Change, Location, Network, Port, Transaction
+from daybreak.store.contract import Committed
 from daybreak.wire.openflow.messages_error import Error
 from daybreak.wire.openflow.messages_multipart import Kind
 
@@ -165,3 +166,18 @@ async def test_a_change_during_a_comparison_is_confirmed_by_it_and_no_drift(site
     watch.close()
     assert site.applier(h1).drifts == []
     assert not site.wrong(h1)
+
+
+async def test_a_listener_that_fails_keeps_no_wave_from_the_switches(site: Site, capsys) -> None:
+    """Nor the waves after one that was computed in slices: they waited for a task that had ended."""
+
+    def fails(committed: Committed, wave: Wave) -> None:
+        raise ZeroDivisionError("nobody thought of this")
+
+    h1, _ = site.hosts
+    site.controller.compute.listeners.insert(0, fails)
+    await site.store.commit(Transaction((Network("n"), *ports(1000))))
+    await site.store.commit(Transaction((Port("p", "n", mac_address=mac(1), host_id="h1"),)))
+    h1.plug("tap", "p", 1)
+    await until("the port is there", lambda: site.is_active("p") and not site.wrong(h1))
+    assert "a listener failed" in capsys.readouterr().out
