@@ -23,7 +23,7 @@ from daybreak.engine.view import View, ordered
 from daybreak.model import Change, Record
 
 SLICE = 100
-"""Rule runs between two pauses of a wave: under a millisecond or two of work."""
+"""Keys that a rule is run for, be they there or gone, between two pauses of a wave: a millisecond or two of work."""
 
 REASON = 500
 """Characters of the reason for a failure that are kept."""
@@ -165,7 +165,7 @@ class Engine:
                 return end.value  # type: ignore[no-any-return]
 
     def feed(self, revision: int, changes: Iterable[Change]) -> Generator[None, None, Wave]:
-        """Feed one transaction; pauses every SLICE runs, returns the wave.
+        """Feed one transaction; pauses every SLICE keys, returns the wave.
 
         Until it has returned, topics and relations are between two states: nobody may read them.
         """
@@ -185,11 +185,10 @@ class Engine:
         for rows, run, dirty in zip(self._roots, runners, self._dirty, strict=True):
             if not (dirty or self._is_first):
                 continue
-            pause = self.runs + SLICE
-            for key, row in list(rows.items()) if self._is_first else [(key, rows.get(key)) for key in dirty]:
+            todo = list(rows.items()) if self._is_first else [(key, rows.get(key)) for key in dirty]
+            for number, (key, row) in enumerate(todo, 1):
                 run(key, row)
-                if self.runs >= pause:
-                    pause = self.runs + SLICE
+                if number % SLICE == 0:
                     yield
             dirty.clear()
         self.revision = revision
