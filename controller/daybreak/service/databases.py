@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from daybreak.engine.engine import Wave
 from daybreak.features.vocabulary import NETWORK_MTU, PLACED
-from daybreak.model import Location, Port
+from daybreak.model import Host, Location, Port
 from daybreak.service.compute import Compute
 from daybreak.service.hosts import Hosts
 from daybreak.southbound.ovsdb.apply import Applier
@@ -52,7 +52,7 @@ class Databases:
             self.appliers[host].want(self._wants(host, session))
 
     def _drop(self, host: str | None) -> None:
-        """Another session speaks for the host now, or the session for another host."""
+        """Another session speaks for the host now, or the session for another host, or the host is forgotten."""
         if host in self._sessions:
             del self._names[self._sessions.pop(host)]
             former = self.appliers.pop(host)
@@ -61,7 +61,10 @@ class Databases:
             task.add_done_callback(self._closing.discard)
 
     def wave(self, committed: Committed, wave: Wave) -> None:
-        """Ports or MTUs changed: ask anew for the hosts concerned."""
+        """Ports or MTUs changed: ask anew for the hosts concerned. A host that was forgotten is no concern of ours."""
+        for change in committed.changes:
+            if change.kind is Host and change.new is None:
+                self._drop(change.key)
         engine = self._compute.engine
         moved = set(wave.facts.get(PLACED, ()))
         for network in wave.facts.get(NETWORK_MTU, ()):
