@@ -412,7 +412,11 @@ class FakeHost:
         loop = asyncio.get_running_loop()
         self.database.news.clear()
         await loop.create_connection(lambda: DatabaseConnection(self.database), address, ovsdb)
-        await loop.create_connection(lambda: SwitchConnection(self), address, openflow)
+        await self.connect_switch(address, openflow)
+
+    async def connect_switch(self, address: str, openflow: int) -> None:
+        """Call the controller, as the bridge does when ovs-vswitchd has restarted."""
+        await asyncio.get_running_loop().create_connection(lambda: SwitchConnection(self), address, openflow)
 
     def disconnect(self) -> None:
         """Both connections break."""

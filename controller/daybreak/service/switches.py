@@ -20,6 +20,7 @@ from daybreak.model import Host
 from daybreak.service.compute import Compute
 from daybreak.southbound.openflow.apply import Applier
 from daybreak.southbound.openflow.session import Switch
+from daybreak.southbound.openflow.zones import Zones
 from daybreak.southbound.turns import Rounds, Turns
 from daybreak.store.contract import Committed
 from daybreak.wire.openflow.messages import Message
@@ -91,6 +92,7 @@ class Switches:
         self._dpids: dict[str, int] = {}
         self._subscribed: dict[str, set[str]] = defaultdict(set)
         self._subscribers: dict[str, set[str]] = defaultdict(set)
+        self._zones: dict[str, Zones] = defaultdict(Zones)
         self._tasks: dict[Switch, asyncio.Task[None]] = {}
         self._turns = Turns(AT_A_TIME, TURN_SECONDS)
         self._rounds = Rounds()
@@ -170,6 +172,7 @@ class Switches:
             Table(self, host),
             confirmed=lambda _applier: self._confirmed(host),
             turns=self._turns,
+            zones=self._zones[host],
             missed=lambda missing: self._missed(host, missing),
             reconcile_seconds=self._reconcile_seconds,
         )
@@ -233,6 +236,7 @@ class Switches:
                 applier.switch.close("the host's bridge is another one now")
         if dpid is None:
             self._dpids.pop(host, None)
+            self._zones.pop(host, None)
             return
         self._dpids[host] = dpid
         self._hosts[dpid] = host

@@ -63,6 +63,10 @@ class Site:
     async def connect(self, host: FakeHost) -> None:
         await host.connect("127.0.0.1", *self._ports)
 
+    async def connect_switch(self, host: FakeHost) -> None:
+        """Its switch alone."""
+        await host.connect_switch("127.0.0.1", self._ports[1])
+
     def applier(self, host: FakeHost) -> Applier:
         return self.controller.switches.appliers[host.name]
 

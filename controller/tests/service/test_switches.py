@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
+from typing import ClassVar
 
 import fake_switch
 import pytest
@@ -13,9 +14,11 @@ from fake_switch import BUNDLE_ADD, DELETE_STRICT, INNER, SwitchConnection
 from msgspec.structs import replace
 
 from daybreak.engine.engine import Wave
-from daybreak.model import Change, Location, Network, Port, Transaction
+from daybreak.model import Change, Interface, Location, Network, Port, SecurityGroup, Transaction
+from daybreak.service.compute import AT_ONCE
 from daybreak.store.contract import Committed
 from daybreak.wire.openflow.messages_error import Error
+from daybreak.wire.openflow.messages_experimenter import CtFlushZone
 from daybreak.wire.openflow.messages_multipart import Kind
 
 from .conftest import DEADLINE, LINGER, Site, until
@@ -172,7 +175,8 @@ async def test_a_listener_that_fails_keeps_no_wave_from_the_switches(site: Site,
     """Nor the waves after one that was computed in slices: they waited for a task that had ended."""
 
     def fails(committed: Committed, wave: Wave) -> None:
-        raise ZeroDivisionError("nobody thought of this")
+        if len(committed.changes) > AT_ONCE:
+            raise ZeroDivisionError("nobody thought of this")
 
     h1, _ = site.hosts
     site.controller.compute.listeners.insert(0, fails)
@@ -181,3 +185,37 @@ async def test_a_listener_that_fails_keeps_no_wave_from_the_switches(site: Site,
     h1.plug("tap", "p", 1)
     await until("the port is there", lambda: site.is_active("p") and not site.wrong(h1))
     assert "a listener failed" in capsys.readouterr().out
+
+
+class Emptied(SwitchConnection):
+    """Notes which conntrack zones it is told to empty while it has no flows."""
+
+    zones: ClassVar[list[int]] = []
+
+    def _experimenter(self, message: bytes, xid: int) -> Iterator[bytes]:
+        if message[8:16] == CtFlushZone(0).encode()[8:16] and not self.host.table.flows:
+            self.zones.append(CtFlushZone.decode(message).zone)
+        yield from super()._experimenter(message, xid)
+
+
+async def test_a_zone_that_goes_to_another_vm_while_its_switch_restarts_is_emptied(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The zone is the OpenFlow port's number. On the kernel datapath connections outlive ovs-vswitchd."""
+    h1, _ = site.hosts
+    group = SecurityGroup(id="web")
+    vms = [Port(f"p{n}", "n", mac_address=mac(n), host_id="h1", security_groups=("web",)) for n in range(3)]
+    await site.store.commit(Transaction((Network("n"), group, *vms)))
+    h1.plug("stays", "p0", 1)
+    h1.plug("goes", "p1", 2)
+    await until("both are there", lambda: site.is_active("p0") and site.is_active("p1") and not site.wrong(h1))
+
+    h1.restart_switch()
+    await until("it is gone", lambda: not site.is_idle(h1))
+    h1.unplug("goes")
+    h1.plug("comes", "p2", 2)
+    await until("it is known", lambda: site.rows(Interface) == {"h1/stays", "h1/comes"})
+    monkeypatch.setattr(fake_switch, "SwitchConnection", Emptied)
+    await site.connect_switch(h1)
+    await until("it is there", lambda: site.is_active("p2") and not site.wrong(h1))
+    assert Emptied.zones == [2]

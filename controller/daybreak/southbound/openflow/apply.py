@@ -25,7 +25,7 @@ from daybreak.southbound.openflow.differ import (
     steps,
 )
 from daybreak.southbound.openflow.session import Lost, Refusal, Refused, Switch
-from daybreak.southbound.openflow.zones import Zones
+from daybreak.southbound.openflow.zones import Zones, zones_of
 from daybreak.southbound.turns import Turns
 from daybreak.wire.openflow import shared
 from daybreak.wire.openflow.flow import stats_entries
@@ -95,6 +95,8 @@ class Applier:
 
     `missed` is told what the switch lacked when it was compared, before it gets it; None: it had nothing at all.
 
+    `zones` are the host's, and outlive its connections.
+
     Comparisons of all switches share `turns`: whole tables are large. There is one at least every `reconcile_seconds`,
     however much changes meanwhile.
     """
@@ -106,6 +108,7 @@ class Applier:
         *,
         confirmed: Callable[[Applier], None],
         turns: Turns,
+        zones: Zones,
         missed: Callable[[Mapping[bytes, bytes] | None], None] = lambda _missing: None,
         reconcile_seconds: float = 60.0,
         now: Callable[[], float] = time.time,
@@ -126,7 +129,7 @@ class Applier:
         self._chance = chance
         self._due: float | None = None
         self._pending: Changes = {}
-        self._zones = Zones()
+        self._zones = zones
         self._in_flight = False
         self._resync = True
         self._wake = asyncio.Event()
@@ -206,13 +209,15 @@ class Applier:
         if any(drift) and self.synced:
             self._report(Drift(self._now(), *drift))
         if any(actual):
-            if not self.synced:
-                self._zones.seen(flows)
+            for part in flows if not self.synced else ():
+                self._zones.seen(zones_of(part))
             self._missed(found.missing)
             await self._push(found.changes())
         else:
-            self._zones.seen([table])
             self._missed(None)
+            users = zones_of(table)
+            await self._empty(self._zones.inherited(users))
+            self._zones.seen(users)
             await self._fill(table)
         if not self.synced:
             await self.switch.monitor_flows()
@@ -259,8 +264,9 @@ class Applier:
         """Meters and empty zones, then one atomic bundle; what the switch refuses is put in quarantine and the rest
         sent again."""
         await self._meters(steps(changes).before, changes)
-        if zones := self._zones.taken(changes):
-            await self.switch.plain([CtFlushZone(zone).encode() for zone in zones])
+        users = zones_of(changes)
+        await self._empty(self._zones.taken(users))
+        self._zones.seen(users)
         while True:
             if self.quarantine:
                 changes = {key: body for key, body in changes.items() if owned_by(body) not in self.quarantine}
@@ -274,6 +280,11 @@ class Applier:
                     self._refuse(found.bundle[refusal.place], changes, refusal)
         if found.after:
             await self.switch.plain(messages(found.after, changes))
+
+    async def _empty(self, zones: list[int]) -> None:
+        """Forget the connections of conntrack zones."""
+        if zones:
+            await self.switch.plain([CtFlushZone(zone).encode() for zone in zones])
 
     async def _meters(self, keys: list[bytes], changes: Mapping[bytes, bytes | None]) -> None:
         """Make meters as they should be, before the flows that use them. Those that are there already are changed."""

@@ -4,11 +4,13 @@ A zone that another used before may hold its connections, and packets of a new u
 Who uses a zone is the cookie of the flows that lead into it by number (one rule's key for each zone). A flow with
 another cookie than the last user's takes the zone into use; the same cookie finds its connections as they were: after
 a restart, a resynchronisation, or a store that was lost, for cookies don't depend on any of them.
+
+The kernel's connections outlive ovs-vswitchd, so the users of a host's zones are remembered while its switch is away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from struct import pack
 
 from daybreak.wire.openflow.actions import NICIRA, Ct, decode_instructions
@@ -32,19 +34,20 @@ def zones_of(flows: Mapping[bytes, bytes | None]) -> dict[int, int]:
 
 
 class Zones:
-    """The zones of one switch and the last user of each."""
+    """The zones of one host and the last user of each. Users are given as `zones_of` tells them of flows."""
 
     def __init__(self) -> None:
         self._users: dict[int, int] = {}
 
-    def seen(self, flows: Iterable[Mapping[bytes, bytes]]) -> None:
-        """These flows are on the switch."""
-        for part in flows:
-            self._users |= zones_of(part)
-
-    def taken(self, flows: Mapping[bytes, bytes | None]) -> list[int]:
-        """Note that flows come; the zones that they take from another, or that nobody is known to have had."""
-        users = zones_of(flows)
-        taken = [zone for zone, user in users.items() if self._users.get(zone) != user]
+    def seen(self, users: Mapping[int, int]) -> None:
+        """These use their zones now."""
         self._users |= users
-        return sorted(taken)
+
+    def taken(self, users: Mapping[int, int]) -> list[int]:
+        """The zones that these take from another, or that nobody is known to have had."""
+        return sorted(zone for zone, user in users.items() if self._users.get(zone) != user)
+
+    def inherited(self, users: Mapping[int, int]) -> list[int]:
+        """The zones that another is known to have had. Of the rest we take it that they had them before: their switch
+        has lost its flows, perhaps not its connections."""
+        return sorted(zone for zone, user in users.items() if self._users.get(zone, user) != user)

@@ -11,6 +11,7 @@ import pytest
 
 from daybreak.engine.pipeline import Feature, GroupShape, MeterShape, Pipeline, Shape, Stage, Table
 from daybreak.southbound.openflow.apply import Applier
+from daybreak.southbound.openflow.zones import Zones
 from daybreak.southbound.turns import Turns
 from daybreak.wire.openflow.actions import Group, Meter
 from daybreak.wire.openflow.actions import Output as Send
@@ -78,6 +79,7 @@ class Bench:
             self.wants,
             confirmed=lambda _: self._confirmed.set(),
             turns=Turns(1, 1.0),
+            zones=Zones(),
             reconcile_seconds=reconcile_seconds,
         )
         task = asyncio.create_task(self.applier.run())

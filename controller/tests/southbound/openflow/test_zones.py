@@ -23,18 +23,29 @@ def test_a_zone_is_used_by_flows_that_lead_into_it_by_number() -> None:
     assert zones_of(flows) == {7: ONE}
 
 
+ONES, OTHERS = {7: ONE}, {7: OTHER}
+
+
 def test_another_user_takes_a_zone_and_the_same_one_keeps_it() -> None:
     zones = Zones()
-    zones.seen([into(7)])
-    assert zones.taken(into(7)) == []
-    assert zones.taken(dict.fromkeys(into(7))) == []  # the flow goes
-    assert zones.taken(into(7)) == []  # and comes back
-    assert zones.taken(into(7, OTHER)) == [7]
-    assert zones.taken(into(7, OTHER, port=2)) == []
-    assert zones.taken(into(7)) == [7]
+    zones.seen(ONES)
+    assert zones.taken(ONES) == []
+    assert zones.taken({}) == []  # the flow goes
+    assert zones.taken(ONES) == []  # and comes back
+    assert zones.taken(OTHERS) == [7]
+    zones.seen(OTHERS)
+    assert zones.taken(OTHERS) == []
+    assert zones.taken(ONES) == [7]
 
 
 def test_a_zone_of_which_nothing_is_known_is_emptied() -> None:
     zones = Zones()
-    zones.seen([into(7)])
-    assert zones.taken(into(8) | into(9, OTHER, port=2)) == [8, 9]
+    zones.seen(ONES)
+    assert zones.taken({8: ONE, 9: OTHER}) == [8, 9]
+
+
+def test_a_switch_that_lost_its_flows_may_have_the_connections_of_those_who_were_there() -> None:
+    """The kernel's are as they were when ovs-vswitchd has restarted: nobody's are cut, and none go to another."""
+    zones = Zones()
+    zones.seen({7: ONE, 8: ONE})
+    assert zones.inherited({7: ONE, 8: OTHER, 9: OTHER}) == [8]
