@@ -152,7 +152,7 @@ def say_again(ground: object, controller: object, rows: int) -> None:
         wait_for("active", lambda: "active" in ground.members().values())
         began = time.monotonic()
         command = [BIN / "neutron-daybreak", f"--config-file={ground.folder / 's0/neutron.conf'}", "sync", "--repair"]
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         wait_for("drained", ground.drained, timeout=1200)
         seconds = time.monotonic() - began
     lost = "equal" if controller.digests() == ground.digests() else "NOT EQUAL"
