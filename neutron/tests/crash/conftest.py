@@ -7,10 +7,7 @@ import pytest
 from daybreak_lab import Lab
 from daybreak_lab.openstack import Database, MariaDB
 
-from ..cloud import DRIVEN, JOURNAL, Cloud, Schema
-
-ALONE = DRIVEN.adding({"daybreak": {"sync_interval": 3600}})
-"""Without the comparison that would repair what the journal lost: here the journal has to do it alone."""
+from ..cloud import JOURNAL, Cloud, Schema
 
 
 @pytest.fixture(scope="module")
@@ -24,5 +21,5 @@ def pair(schema: Schema, kind: type[Database]) -> Iterator[Cloud]:
     """Two servers, each with an API of three threads and a journal, and one controller."""
     with Lab() as lab:
         database = schema.database(lab, kind)
-        with Cloud(lab, database, ALONE, servers=2, processes=1, threads=3, programs=(JOURNAL,)) as cloud:
+        with Cloud(lab, database, servers=2, processes=1, threads=3, programs=(JOURNAL,)) as cloud:
             yield cloud
