@@ -121,6 +121,12 @@ def router_itself(session: Any, row: Any) -> Iterable[str]:
     return noted(session, [row.id])
 
 
+def gateway_address(session: Any, row: IPAllocation) -> Iterable[str]:
+    """The router of a gateway's address, if it is Daybreak's: these come and go with the gateway's port alone."""
+    is_gateway = row.port is not None and row.port.device_owner == constants.DEVICE_OWNER_ROUTER_GW
+    return noted(session, [row.port.device_id]) if is_gateway else ()
+
+
 def associated(session: Any, row: Any) -> Iterable[str]:
     """The router that comes to Daybreak, or leaves, with its note."""
     return [row.resource_id] if row.provider_name in providers().names else ()
@@ -160,6 +166,7 @@ KINDS = (
         rows={
             ProviderResourceAssociation: associated,
             Router: router_itself,
+            IPAllocation: gateway_address,
             **dict.fromkeys(
                 (
                     RouterExtraAttributes,

@@ -89,6 +89,43 @@ def test_a_router_from_its_creation_to_its_end(tenant: Client, controller: Contr
         tenant.delete("networks", each.network)
 
 
+def test_addresses_of_a_gateway_that_change(cloud: Cloud, controller: Controller) -> None:
+    """Neutron updates the gateway's port, and neither writes a row of the router's nor counts its revision up."""
+    admin = cloud.client(ADMIN)
+    network = admin.create("networks", **{"router:external": True})["id"]
+    subnet = admin.create("subnets", network_id=network, ip_version=4, cidr="203.0.113.0/24")["id"]
+
+    def gateway(address: str) -> dict[str, Any]:
+        addresses = [{"subnet_id": subnet, "ip_address": address}]
+        return {"network_id": network, "enable_snat": True, "external_fixed_ips": addresses}
+
+    router = admin.create("routers", external_gateway_info=gateway("203.0.113.10"))["id"]
+    there = arrives(controller, "routers", router, external_gateway_info=gateway("203.0.113.10"))
+    revision = same_revision(admin, controller, "routers", "routers", router)["revision_number"]
+
+    admin.update("routers", router, external_gateway_info=gateway("203.0.113.77"))
+    arrives(controller, "routers", router, external_gateway_info=gateway("203.0.113.77"))
+    now = gateway("203.0.113.88")
+    own = now["external_fixed_ips"]
+    admin.update("ports", there["gw_port_id"], fixed_ips=own)
+    arrives(controller, "routers", router, external_gateway_info=now, external_gateways=[now])
+
+    # Gateways take an address of each family that their network gets.
+    six = admin.create("subnets", network_id=network, ip_version=6, cidr="2001:db8:113::/64")["id"]
+    (added,) = (
+        each
+        for each in admin.get("routers", router)["external_gateway_info"]["external_fixed_ips"]
+        if each["subnet_id"] == six
+    )
+    both = sorted([*own, added], key=lambda each: (each["subnet_id"], each["ip_address"]))
+    arrives(controller, "routers", router, external_gateway_info=now | {"external_fixed_ips": both})
+    admin.update("ports", there["gw_port_id"], fixed_ips=own)
+    arrives(controller, "routers", router, external_gateway_info=now)
+    assert admin.get("routers", router)["revision_number"] == revision  # which is why the rest is to be seen
+    admin.delete("routers", router)
+    admin.delete("networks", network)
+
+
 def test_several_gateways(cloud: Cloud, controller: Controller, outside: Outside) -> None:
     """What Neutron's own plugin `router` lacks."""
     admin = cloud.client(ADMIN)
