@@ -23,7 +23,7 @@ from oslo_log import log as logging
 from oslo_serialization import jsonutils
 
 from networking_daybreak.journal.record import record, wake
-from networking_daybreak.ml2 import binding, extensions, groups
+from networking_daybreak.ml2 import binding, extensions
 from networking_daybreak.ml2.host import AGENT_TYPE, Host, of_agent
 from networking_daybreak.services import drivers
 
@@ -38,7 +38,6 @@ class DaybreakMechanismDriver(api.MechanismDriver):
 
     def initialize(self) -> None:
         """Subscribe to what has no hook of its own."""
-        groups.subscribe()
         drivers.subscribe()
 
     # -- what the driver can do ---------------------------------------------------------------------------------------

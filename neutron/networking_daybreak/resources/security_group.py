@@ -97,6 +97,7 @@ KINDS = (
         lambda body: chosen(body, "name", "stateful"),
         opendaylight=Opendaylight("security-groups", "security_group", shape=opendaylight_group),
         model=SecurityGroup,
+        rows={SecurityGroup: column("id"), SecurityGroupRule: column("security_group_id")},
     ),
     Kind(
         "security_group_rule",
@@ -106,5 +107,6 @@ KINDS = (
         parents=rule_parents,
         parent_kinds=("security_group", "address_group"),
         opendaylight=Opendaylight("security-group-rules", "security_group_rule", shape=opendaylight_rule),
+        rows={SecurityGroupRule: column("id")},
     ),
 )

@@ -10,6 +10,7 @@ from daybreak_lab import wait_for
 from daybreak_lab.openstack import Client, member
 
 from ..cloud import DEADLINE, Cloud, Controller
+from .ways import arrives, object_of
 
 SERVED = [kind for kind in KINDS.values() if kind.model is not None]
 
@@ -102,8 +103,16 @@ def test_every_change_of_a_revision_is_recorded(
     tenant.delete("security-group-rules", rule)
     tenant.update("floatingips", floating, port_id=None)
 
+    # What goes along with something else, or comes to it.
+    far = tenant.create("security-groups", name="far")["id"]
+    from_far = {"security_group_id": group, "direction": "ingress", "remote_group_id": far}
+    let_in = tenant.create("security-group-rules", **from_far)["id"]
+    arrives(controller, "security-group-rules", let_in, remote_group_id=far)
+    tenant.delete("security-groups", far)
+
     # Before a comparison can have repaired anything.
     notes = "SELECT COUNT(*) FROM daybreak_journal"
     wait_for("an empty journal", lambda: cloud.database.query(notes) == [["0"]], DEADLINE)
     assert differences(cloud, controller) == {}
+    assert object_of(controller, "security-group-rules", let_in) is None
     assert [line for line in cloud.neutron.api.log.splitlines() if " ERROR networking_daybreak" in line] == []
