@@ -12,8 +12,9 @@ from neutron.db.models_v2 import DNSNameServer, IPAllocationPool, Network, Subne
 from neutron.db.port_security.models import NetworkSecurityBinding
 from neutron.db.qos.models import QosNetworkPolicyBinding
 from neutron.db.rbac_db_models import ACCESS_SHARED, NetworkRBAC
+from sqlalchemy.orm.attributes import get_history
 
-from networking_daybreak.resources.kind import OWNERSHIP, Body, Kind, Opendaylight, chosen, column, references
+from networking_daybreak.resources.kind import OWNERSHIP, Body, Kind, Opendaylight, Owners, chosen, column, references
 from networking_daybreak.resources.reading import belonging, objects, paged, valued
 
 
@@ -120,6 +121,16 @@ def of_pool(session: Any, row: Any) -> Iterable[str]:
     return session.scalars(sa.select(table.c.id).where(table.c.subnetpool_id == row.id))
 
 
+def taken_into_pool(name: str) -> Owners:
+    """A column of a subnet that a pool takes in afterwards: no mechanism driver is called for it."""
+
+    def found(session: Any, row: Subnet) -> Iterable[str]:
+        is_taken_in = row not in session.new and get_history(row, "subnetpool_id").has_changes()
+        return [getattr(row, name)] if is_taken_in else ()
+
+    return found
+
+
 def opendaylight_network(body: Body) -> Body:
     return {name: value for name, value in body.items() if name != "network_segments"}
 
@@ -145,7 +156,12 @@ KINDS = (
             shape=opendaylight_network,
         ),
         model=Network,
-        rows={NetworkRBAC: column("object_id"), NetworkSegment: column("network_id")},
+        rows={
+            ExternalNetwork: column("network_id"),
+            NetworkRBAC: column("object_id"),
+            NetworkSegment: column("network_id"),
+            Subnet: taken_into_pool("network_id"),
+        },
     ),
     Kind(
         "subnet",
@@ -162,6 +178,6 @@ KINDS = (
             shape=opendaylight_subnet,
         ),
         model=Subnet,
-        rows={SubnetPool: of_pool, SubnetServiceType: column("subnet_id")},
+        rows={Subnet: taken_into_pool("id"), SubnetPool: of_pool, SubnetServiceType: column("subnet_id")},
     ),
 )

@@ -127,7 +127,12 @@ def port_record(body: Body) -> dict[str, Any]:
 def second_binding(session: Any, row: PortBinding) -> Iterable[str]:
     """The port of an inactive binding: it comes and goes without a call of mechanism drivers."""
     was = get_history(row, "status").deleted or ()
-    return [row.port_id] if INACTIVE in (row.status, *was) else []
+    return [row.port_id] if INACTIVE in (row.status, *was) else lost(session, row)
+
+
+def lost(session: Any, row: PortBinding | IPAllocation) -> Iterable[str]:
+    """The port that stays without a binding or an address: these are deleted without a call of mechanism drivers."""
+    return [row.port_id] if row in session.deleted and row.port not in session.deleted else []
 
 
 def port_parents(body: Body) -> Iterable[tuple[str, str]]:
@@ -175,6 +180,10 @@ KINDS = (
             shape=opendaylight_port,
         ),
         model=Port,
-        rows={PortBinding: second_binding, PortForwarding: column("internal_neutron_port_id")},
+        rows={
+            IPAllocation: lost,
+            PortBinding: second_binding,
+            PortForwarding: column("internal_neutron_port_id"),
+        },
     ),
 )

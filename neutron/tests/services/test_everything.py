@@ -7,7 +7,7 @@ import pytest
 from networking_daybreak.resources import KINDS
 
 from daybreak_lab import wait_for
-from daybreak_lab.openstack import Client, member
+from daybreak_lab.openstack import SERVICE, Client, member
 
 from ..cloud import DEADLINE, Cloud, Controller
 from .ways import arrives, object_of
@@ -98,6 +98,8 @@ def test_every_change_of_a_revision_is_recorded(
     ):
         rights = {"object_type": what, "object_id": id, "action": "access_as_shared", "target_tenant": uuid4().hex}
         admin.delete("rbac-policies", admin.create("rbac-policies", **rights)["id"])
+    rights = {"object_type": "network", "object_id": network, "action": "access_as_external", "target_tenant": "*"}
+    admin.delete("rbac-policies", admin.create("rbac-policies", **rights)["id"])
     tenant.call("PUT", f"routers/{router}/add_router_interface", {"subnet_id": six})
     tenant.call("PUT", f"routers/{router}/remove_router_interface", {"subnet_id": six})
     tenant.delete("security-group-rules", rule)
@@ -109,6 +111,17 @@ def test_every_change_of_a_revision_is_recorded(
     let_in = tenant.create("security-group-rules", **from_far)["id"]
     arrives(controller, "security-group-rules", let_in, remote_group_id=far)
     tenant.delete("security-groups", far)
+    slaac = dict.fromkeys(("ipv6_address_mode", "ipv6_ra_mode"), "slaac")
+    tenant.delete(
+        "subnets",
+        tenant.create("subnets", network_id=network, ip_version=6, cidr="2001:db8:22::/64", **slaac)["id"],
+    )
+    vm = {"device_owner": "compute:nova", "binding:host_id": "nowhere"}
+    bound = admin.create("ports", network_id=network, **vm)["id"]
+    cloud.client(SERVICE).call("DELETE", f"ports/{bound}/bindings/nowhere")
+    scope = admin.create("address-scopes", name="late", ip_version=4)["id"]
+    pool = admin.create("subnetpools", name="late", prefixes=["10.64.0.0/16"], address_scope_id=scope)["id"]
+    admin.call("PUT", f"subnetpools/{pool}/onboard_network_subnets", {"network_id": network})
 
     # Before a comparison can have repaired anything.
     notes = "SELECT COUNT(*) FROM daybreak_journal"
