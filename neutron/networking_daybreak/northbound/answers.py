@@ -76,6 +76,10 @@ class Failed:
 Outcome = Done | Refused | Held | Lacks | Failed
 
 
+BLAMING = frozenset({400, 413, 422})
+"""Codes by which a controller blames what it was sent. Any other is no change's fault, before there is proof of it."""
+
+
 class Unavailable(Exception):
     """No controller can be spoken to now. `in_doubt`: one may have got a request and carry it out yet."""
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from networking_daybreak.northbound.answers import (
+    BLAMING,
     Change,
     Done,
     Failed,
@@ -156,7 +157,7 @@ class Daybreak:
                 outcomes[change.key] = Failed(f"The controller answers {answer.status}")
 
     def _post(self, changes: Sequence[Change], fence: Fence, *, force: bool = False) -> Answer:
-        """One transaction. Raises `Away`, and `Replaced`."""
+        """One transaction: done, or refused for what is in it. Raises `Away`, and `Replaced`."""
         body: dict[str, Any] = {
             "operations": [self._operation(change) for change in changes],
             "fence": {"client": fence.client, "writer": fence.writer, "token": fence.token},
@@ -166,6 +167,8 @@ class Daybreak:
         answer = self.endpoint.ask("POST", "/v1/transactions", body)
         if answer.status == 409:
             raise Replaced((answer.json or {}).get("stands"))
+        if answer.status != 200 and answer.status not in BLAMING:
+            raise Away(f"it answers {answer.status}", in_doubt=False, is_general=False)
         return answer
 
     def _operation(self, change: Change) -> Mapping[str, Any]:

@@ -16,8 +16,7 @@ ROOT = "/controller/nb/v2/neutron"
 PROBE_TIMEOUT = 3.0
 """Seconds that a controller may take to say how it is."""
 
-BROKEN = frozenset({500, 502, 504})
-LATER = frozenset({429, 503})
+LATER = frozenset({408, 425, 429, 503})
 DENIED = frozenset({401, 403})
 
 
@@ -96,12 +95,8 @@ class Endpoint:
         except requests.exceptions.RequestException as error:
             in_doubt = not refused(error)
             raise Away(describe(error), in_doubt=in_doubt, is_general=not in_doubt) from None
-        if response.status_code in BROKEN:
-            raise Away(f"it answers {response.status_code}", in_doubt=True, is_general=False)
-        if response.status_code in LATER:
-            raise Away(f"it answers {response.status_code}", in_doubt=False)
-        if response.status_code in DENIED:
-            raise Away(f"it answers {response.status_code}: user name or password is not right", in_doubt=False)
+        if (trouble := trouble_of(response.status_code)) is not None:
+            raise trouble
         return Answer(response)
 
     def stream(self, path: str, headers: Mapping[str, str], silence: float) -> requests.Response:
@@ -123,6 +118,16 @@ class Endpoint:
             if access.username is not None:
                 session.auth = (access.username, access.password or "")
         return session
+
+
+def trouble_of(status: int) -> Away | None:
+    """What keeps a controller from answering, if that is what a status says. Nothing of ours is ever redirected."""
+    reason = f"it answers {status}"
+    if status in DENIED:
+        return Away(f"{reason}: user name or password is not right", in_doubt=False)
+    if status in LATER or 300 <= status < 400:
+        return Away(reason, in_doubt=False)
+    return Away(reason, in_doubt=True, is_general=False) if status >= 500 else None
 
 
 def refused(error: Exception) -> bool:

@@ -2,7 +2,7 @@
 
 It knows no fences: a request of a dispatcher that was replaced without noticing can still arrive, and the comparison
 with Neutron is what finds that. Codes: 201, 200 and 204 done; 404; 409 exists already; 442 and 424 something that the
-body refers to is missing; 400 and 422 never.
+body refers to is missing; 400, 413 and 422 never; any other says nothing of the change.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from networking_daybreak.northbound.answers import (
+    BLAMING,
     Change,
     Done,
     Failed,
@@ -27,6 +28,7 @@ from networking_daybreak.northbound.answers import (
 from networking_daybreak.northbound.endpoint import PROBE_TIMEOUT, Answer, Away, Endpoint
 from networking_daybreak.resources import KINDS
 
+DONE = frozenset({200, 201, 204})
 MISSING = frozenset({424, 442})
 """Codes that name a missing reference."""
 
@@ -69,13 +71,15 @@ class OpendaylightNorthbound:
     def takes_changes(self) -> bool:
         """Whether it takes changes at all, shown by one that changes nothing: nobody's network is deleted.
 
-        Any answer to that will do that is not one of a server in trouble.
+        Any answer to that will do that is not one of a server in trouble, if networks are served at all: where nothing
+        is, every answer is 404.
         """
         try:
             self.endpoint.ask("DELETE", self._path("network", NOBODY), timeout=PROBE_TIMEOUT)
+            answer = self.endpoint.ask("GET", self._path("network"), query={"limit": 1}, timeout=PROBE_TIMEOUT)
         except Away:
             return False
-        return True
+        return answer.status == 200
 
     def raise_fence(self, fence: Fence) -> None:
         """There are none here."""
@@ -128,7 +132,11 @@ class OpendaylightNorthbound:
 
     def _delete(self, change: Change) -> Outcome:
         answer = self.endpoint.ask("DELETE", self._path(change.kind, change.id))
-        return Done("unchanged") if answer.status == 404 else self._judged(answer)
+        if answer.status != 404:
+            return self._judged(answer)
+        if not self.takes_changes():
+            raise Away("it answers 404", in_doubt=False)
+        return Done("unchanged")
 
     def _write(self, change: Change, *, update: bool) -> Answer:
         body = self._body(change, update=update)
@@ -144,15 +152,16 @@ class OpendaylightNorthbound:
         return dialect.body(dict(change.body), update=update)
 
     def _judged(self, answer: Answer) -> Outcome:
-        if answer.status < 400:
+        """What an answer says of a change. Raises `Away` where it says nothing."""
+        if answer.status in DONE:
             return Done()
         reason = answer.detail or f"The controller answers {answer.status}"
         is_missing = answer.status in MISSING
         if is_missing or (answer.status == 409 and any(hint in reason.lower() for hint in HINTS)):
             return Lacks(reason)
-        if answer.status == 404:
-            return Failed("The controller answers 404, whether it's created or updated")
-        return Refused(answer.status, reason)
+        if answer.status in BLAMING or answer.status == 409:
+            return Refused(answer.status, reason)
+        raise Away(f"it answers {answer.status}", in_doubt=False, is_general=False)
 
     def _path(self, kind: str, id: str | None = None) -> str:
         dialect = KINDS[kind].opendaylight

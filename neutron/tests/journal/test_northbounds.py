@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from networking_daybreak.journal.record import record
-from networking_daybreak.northbound.answers import Unavailable
+from networking_daybreak.northbound.answers import Change, Fence, Unavailable
 from networking_daybreak.northbound.controllers import Controllers
 from networking_daybreak.northbound.endpoint import Access, Away, Endpoint
 from networking_daybreak.northbound.opendaylight import NOBODY
@@ -19,18 +19,24 @@ from neutron.db.models_v2 import Port
 
 from .ground import DAYBREAK, Controller, Ground, wait_for
 
+ACCESS = Access("admin", "admin", timeout=5)
+
 
 class Door(BaseHTTPRequestHandler):
-    """Stands before a controller, as a load balancer does; `answers` are what it says itself, one after the other."""
+    """Stands before a controller, as a load balancer does; `answers` are what it says itself, one after the other.
+
+    Questions it lets through, unless it is `shut`.
+    """
 
     protocol_version = "HTTP/1.1"
     controller: Controller
     answers: list[int]
+    shut = False
     passed: list[str]
 
     def _pass(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.answers and self.command != "GET":
+        if self.answers and (self.shut or self.command != "GET"):
             self._say(self.answers.pop(0), b"{}")
             return
         import http.client
@@ -100,6 +106,18 @@ def test_a_proxy_that_lets_through_questions_and_no_changes(
     door.answers.clear()
     wait_for("drained", ground.drained)
     assert sorted(controller.names("ports")) == ["p1", "p2"]
+
+
+@pytest.mark.parametrize("status", [302, 404, 408, 425, 501, 507, 520, 529])
+@pytest.mark.parametrize("dialect", ["daybreak", "opendaylight"])
+def test_what_a_proxy_says_is_no_changes_fault(door: type[Door], dialect: str, status: int) -> None:
+    """A login that everything is redirected to, a server without the application, one that is full …"""
+    north = Controllers([door.url], ACCESS, dialect, lambda: 0.5, lambda: 0.0).connect()
+    made = {"id": "n", "name": "blue", "network_segments": []}
+    door.shut, door.answers[:] = True, [status] * 1000
+    for change in (Change("network", "n", made, 1, record={"id": "n", "name": "blue"}), Change("port", "p", None, 1)):
+        with pytest.raises(Unavailable, match=f"it answers {status}"):
+            north.send([change], Fence("neutron", "one.0", 1))
 
 
 def test_changes_are_not_taken_any_more(ground: Ground, controller: Controller, door: type[Door]) -> None:
