@@ -123,7 +123,7 @@ def hold_back(context: Any, batch: Batch, changes: Sequence[Change], now: float)
     elsewhere = {parent for change in changes for parent in change.parents if parent not in batch.claims}
     first = journal.firsts(context, elsewhere, mine) if elsewhere else {}
     spans = spans_before(context, batch, changes, mine, now)
-    held: dict[Key, int] = {}
+    held = {claim.key: claim.head for claim in batch.verdict.failed}
     for change in changes:
         claim = batch.claims[change.key]
         blocker = blocked_by(change, claim, first, held) if change.body is not None else in_use(claim, spans)

@@ -64,6 +64,11 @@ class Verdict:
     again: list[tuple[Claim, float, str]] = field(default_factory=list)
     """Due at a time, for a reason, with one attempt more."""
 
+    @property
+    def failed(self) -> list[Claim]:
+        """Those that went wrong by themselves."""
+        return [each[0] for each in (*self.parked, *self.again)]
+
 
 retry_on_deadlock = oslo_db_api.wrap_db_retry(
     max_retries=db_api.MAX_RETRIES, retry_interval=0.1, inc_retry_interval=True, retry_on_deadlock=True
@@ -92,7 +97,7 @@ def take(context: Any, owner: Owner, kinds: Collection[str], limit: int, now: fl
         while len(found) < limit:
             query = ready(kinds, now).where(J.c.seq > after).limit(limit).with_for_update(skip_locked=True)
             rows = context.session.execute(query).all()
-            found |= islice(heads(context, rows).items(), limit - len(found))
+            found |= islice(heads(context, rows, now).items(), limit - len(found))
             if len(rows) < limit:
                 break
             after = rows[-1].seq
@@ -111,15 +116,18 @@ def ready(kinds: Collection[str], now: float) -> sa.Select[Any]:
     )
 
 
-def heads(context: Any, rows: Sequence[Any]) -> dict[int, Key]:
-    """Those rows that are the first of objects that nobody has claimed."""
+def heads(context: Any, rows: Sequence[Any], now: float) -> dict[int, Key]:
+    """Those rows that are the first that can be sent of objects that nobody has claimed."""
     candidates: dict[Key, int] = {}
     for row in rows:
         candidates.setdefault((row.kind, row.object_id), row.seq)
     for row in of_objects(context, [*candidates]):
         key = (row.kind, row.object_id)
         seq = candidates.get(key)
-        if seq is not None and row.seq != seq and (row.owner or (row.state == PENDING and row.seq < seq)):
+        if seq is None or row.seq == seq:
+            continue
+        is_before = row.seq < seq and row.state == PENDING and row.due_at <= now
+        if row.owner or is_before:
             del candidates[key]
     return {seq: key for key, seq in candidates.items()}
 
@@ -138,7 +146,7 @@ def cover(context: Any, owner: Owner, taken: Mapping[int, Key]) -> list[Claim]:
             key = (row.kind, row.object_id)
             held = claims[key]
             held.rows.append(row.seq)
-            held.attempts = max(held.attempts, row.attempts)
+            held.attempts = row.attempts  # of the last row: what failed before it was another body
             held.recorded_at = min(held.recorded_at or row.recorded_at, row.recorded_at)
             if row.revision is not None:
                 held.revision = max(held.revision or 0, row.revision)

@@ -8,11 +8,13 @@ import pytest
 import sqlalchemy as sa
 from networking_daybreak.db.models import TABLES
 from networking_daybreak.journal import claims as journal
+from networking_daybreak.journal.batch import Batch, hold_back
 from networking_daybreak.journal.claims import Owner, Verdict
 from networking_daybreak.journal.members import Membership, elect, members_of
 from networking_daybreak.journal.models import Row
 from networking_daybreak.journal.record import record
 from networking_daybreak.journal.states import Patience
+from networking_daybreak.northbound.answers import Change
 from networking_daybreak.resources import KINDS
 from neutron_lib import context as neutron_context
 from neutron_lib.db import api as db_api
@@ -85,7 +87,7 @@ def test_what_waits_goes_on_when_what_it_waits_for_is_done(ground: Ground) -> No
     # The network changes: it gets another try, and all of its rows go when that goes well.
     note(ground, "n", kind="network")
     (n,) = journal.claim(admin(), A, KINDS, 10, time.time())
-    assert (n.id, len(n.rows), n.attempts) == ("n", 2, 1)
+    assert (n.id, len(n.rows), n.attempts) == ("n", 2, 0)
     assert finish(A, n)
     assert claim(A) == [("x", 1)]
 
@@ -109,6 +111,25 @@ def test_what_failed_is_due_later(ground: Ground) -> None:
     assert claim(A) == []
     (x,) = journal.claim(admin(), A, KINDS, 10, time.time() + 3601)
     assert x.attempts == 1
+    assert journal.finish(admin(), A, Verdict(again=[(x, time.time() + 3600, "broken")]))
+
+    # It changes: that is another body, or none any more. It goes at once, with all rows, and has all its tries.
+    note(ground, "x")
+    (x,) = journal.claim(admin(), A, KINDS, 10, time.time())
+    assert (len(x.rows), x.attempts) == (2, 0)
+    # Nor does anyone take it meanwhile because the older row is due.
+    assert journal.claim(admin(), B, KINDS, 10, time.time() + 3601) == []
+
+
+def test_what_refers_to_something_that_failed_waits_for_it(ground: Ground) -> None:
+    """Though it is in the same batch."""
+    note(ground, "n", kind="network")
+    note(ground, "x")
+    n, x = journal.claim(admin(), A, KINDS, 10, time.time())
+    batch = Batch({n.key: n, x.key: x}, verdict=Verdict(again=[(n, time.time() + 3600, "It can't be read")]))
+    hold_back(admin(), batch, [Change("port", "x", {}, 1, frozenset({n.key}))], time.time())
+    assert batch.changes == []
+    assert batch.verdict.waiting == [(x, n.head)]
 
 
 @BOTH
