@@ -202,10 +202,11 @@ def note_settled(context: Any, seen: Seen) -> None:
 
 @db_api.retry_if_session_inactive()
 def remove_expired(context: Any, role: str, now: float) -> None:
-    """Forget members that are gone for long."""
+    """Forget members that are gone for long, once nothing is left that they had claimed."""
     with db_api.CONTEXT_WRITER.using(context):
-        old = sa.and_(M.c.role == role, M.c.state == states.GONE, M.c.seen_at < now - EXPIRY)
-        context.session.execute(sa.delete(M).where(old))
+        gone = sa.and_(M.c.role == role, M.c.state == states.GONE, M.c.seen_at < now - EXPIRY)
+        is_settled = sa.or_(M.c.streams == 0, M.c.fenced >= M.c.token)
+        context.session.execute(sa.delete(M).where(gone, is_settled))
 
 
 @db_api.retry_if_session_inactive()

@@ -10,7 +10,7 @@ from networking_daybreak.db.models import TABLES
 from networking_daybreak.journal import claims as journal
 from networking_daybreak.journal.batch import Batch, hold_back
 from networking_daybreak.journal.claims import Owner, Verdict
-from networking_daybreak.journal.members import Membership, elect, members_of
+from networking_daybreak.journal.members import EXPIRY, Membership, elect, members_of, note_settled, remove_expired
 from networking_daybreak.journal.models import Row
 from networking_daybreak.journal.record import record
 from networking_daybreak.journal.states import Patience
@@ -275,6 +275,24 @@ def test_what_was_settled_before_a_member_joined_again_says_nothing(ground: Grou
     assert one.state == "joining"
     assert one.settled(admin(), one.token)
     assert one.state == "active"
+
+
+def test_members_are_forgotten_once_nothing_is_left_of_them(ground: Ground) -> None:
+    """Else what one had claimed could be claimed by nobody, as when no controller was there for all that time."""
+    note(ground, "x")
+    one = Membership("journal", "one", Patience(3, 6), 1)
+    one.join(admin())
+    journal.claim(admin(), Owner("one", one.token), KINDS, 10, time.time())
+    one.leave(admin(), is_settled=False)
+    later = time.time() + 2 * EXPIRY
+    remove_expired(admin(), "journal", later)
+    (gone,) = members_of(admin(), "journal")
+    assert gone.needs_settling
+
+    assert journal.release_of(admin(), "one", gone.token) == 1
+    note_settled(admin(), gone)
+    remove_expired(admin(), "journal", later)
+    assert members_of(admin(), "journal") == []
 
 
 def test_recording_outside_of_a_transaction_is_refused(ground: Ground) -> None:
