@@ -177,6 +177,26 @@ def firsts(context: Any, keys: Collection[Key], mine: Collection[int]) -> dict[K
         return found
 
 
+def moving(context: Any, keys: Collection[Key]) -> set[Key]:
+    """Those of the objects that are on their way: one of their rows isn't parked, nor waits for one that is."""
+    with db_api.CONTEXT_READER.using(context):
+        rows = [*of_objects(context, keys)]
+        known = {row.seq: row for row in rows}
+        while awaited := {row.waits_for for row in known.values() if row and row.state == WAITING} - known.keys():
+            found = context.session.execute(sa.select(J.c.seq, J.c.state, J.c.waits_for).where(J.c.seq.in_(awaited)))
+            known |= dict.fromkeys(awaited) | {row.seq: row for row in found}
+    return {(row.kind, row.object_id) for row in rows if not ends_parked(known, row.seq)}
+
+
+def ends_parked(known: Mapping[int, Any], seq: int) -> bool:
+    """Whether a row is parked, or waits for a row of which that is true. Those in a circle don't stay so."""
+    passed: set[int] = set()
+    while (row := known[seq]) is not None and row.state == WAITING and seq not in passed:
+        passed.add(seq)
+        seq = row.waits_for
+    return row is not None and row.state == PARKED
+
+
 def span(context: Any, kind: str, before: int, mine: Collection[int], now: float) -> tuple[int, int] | None:
     """The first and the last row of a kind that is to be sent now, recorded before another, and not one's own."""
     query = sa.select(sa.func.min(J.c.seq), sa.func.max(J.c.seq)).where(

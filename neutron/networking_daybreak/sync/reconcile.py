@@ -47,7 +47,10 @@ SETTLING = 1.0
 
 @dataclass
 class Found:
-    """How the comparison of one kind goes. `theirs`: this cloud's on the controller, `foreign`: those of others."""
+    """How the comparison of one kind goes.
+
+    `theirs`: this cloud's on the controller, `foreign`: those of others; `digest`: of what Neutron has.
+    """
 
     kind: str
     started_at: float
@@ -59,6 +62,7 @@ class Found:
     stale: int = 0
     recorded: int = 0
     finished_at: float | None = None
+    digest: Digest | None = None
     differences: list[Difference] = field(default_factory=list)
 
     @property
@@ -95,12 +99,12 @@ class Reconciler:
         return {kind: Digest(*told.get((kind, self._client), (0, "0" * 32))) for kind in self.kinds()}
 
     def check(self, kinds: Iterable[str] | None = None, progress: Progress = lambda found: None) -> list[Found]:
-        """Find what differs, and change nothing. What is on its way in the journal is no difference."""
+        """Find what differs, and change nothing. What is on its way in the journal is no difference; parked is not."""
         found = []
         for kind in kinds or self.kinds():
             each = Found(kind, time.time())
             for chunk in chunks(self._differing(each), CHUNK):
-                self._count(each, self._at_rest(chunk))
+                self._count(each, self._stuck(chunk))
                 progress(each)
             if not each.is_equal:
                 self._look_again(each)
@@ -140,10 +144,11 @@ class Reconciler:
         found.ours = len(ours)
         if isinstance(self._north, Daybreak):
             north = self._north
+            found.digest = digest(ours)
             told = north.digests()
             found.theirs, value = told.get((found.kind, self._client), (0, "0" * 32))
             found.foreign = sum(told[each][0] for each in told if each[0] == found.kind and each[1] != self._client)
-            if digest(ours) == (found.theirs, value):
+            if found.digest == (found.theirs, value):
                 return iter(())
             if found.theirs == 0:
                 return compared(found.kind, ours, {})
@@ -164,6 +169,11 @@ class Reconciler:
         moving = journal.firsts(self._context, [(each.kind, each.id) for each in chunk], ())
         return [each for each in chunk if (each.kind, each.id) not in moving]
 
+    def _stuck(self, chunk: Sequence[Difference]) -> list[Difference]:
+        """Those of the objects that no row of the journal brings over: there is none, or the rows are parked."""
+        moving = journal.moving(self._context, [(each.kind, each.id) for each in chunk])
+        return [each for each in chunk if (each.kind, each.id) not in moving]
+
     def _look_again(self, found: Found) -> None:
         """Keep only what still differs in the same way a moment later: both sides were not read at once."""
         self._pause(SETTLING)
@@ -172,7 +182,7 @@ class Reconciler:
         kept = [each for each in found.differences if each in again]
         found.missing = found.extra = found.stale = 0
         found.differences = []
-        self._count(found, self._at_rest(kept))
+        self._count(found, self._stuck(kept))
 
     def _record(self, found: Found, differing: Sequence[Difference]) -> bool:
         """Record objects once there's room in the journal. False: told to stop."""

@@ -61,7 +61,7 @@ class Watcher:
             self._equal.pop(kind, None)
             for found in reconciler.repair([kind]):
                 self._say(found)
-                if found.is_equal and kind in told:
+                if kind in told and found.digest == told[kind]:  # not where what differs is parked
                     self._equal[kind] = told[kind]
         self._rounds += 1
         self._epoch = epoch

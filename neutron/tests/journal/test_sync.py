@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from networking_daybreak.journal.overview import skip
 from networking_daybreak.northbound.controllers import Controllers
 from networking_daybreak.sync.reconcile import Reconciler, comparisons
 from neutron.db.models_v2 import Network, Port
@@ -16,6 +17,10 @@ def reconciler(ground: Ground, controller: Controller, **options: Any) -> Reconc
     conf = ground.conf(controller, **options)
     north = Controllers.of(conf, lambda: 0.5).connect()
     return Reconciler(neutron_context.get_admin_context(), north, conf.client, conf.sync_depth, lambda seconds: False)
+
+
+def admin() -> Any:
+    return neutron_context.get_admin_context()
 
 
 def found(each: Any) -> tuple[int, int, int]:
@@ -61,6 +66,24 @@ def test_every_difference_is_found_and_repaired(ground: Ground, controller: Cont
     assert controller.objects("ports")[ids[3]]["name"] == "p3"
     assert all(each.is_equal for each in compare.check())
     assert {row["kind"]: row["recorded"] for row in comparisons(neutron_context.get_admin_context())}["port"] == 4
+
+
+def test_what_is_parked_is_a_difference(ground: Ground, controller: Controller) -> None:
+    """And so is what waits for it: nothing brings it over."""
+    ground.network("blue", id="not an id: spaces")
+    (port,) = ground.ports("not an id: spaces", "held")
+    ground.dispatcher("one", controller, watches=True, sync_interval=0.5, sync_full_every=1000)
+    wait_for("parked", lambda: [row.state for row in ground.rows()] == ["parked", "waiting"])
+    wait_for("a comparison", lambda: {row["kind"]: row["finished_at"] for row in comparisons(admin())}.get("port"))
+    compare = reconciler(ground, controller)
+    assert [found(each) for each in compare.check(["network", "port"])] == [(1, 0, 0), (1, 0, 0)]
+
+    # To send it again would be of no use: that is left to people. If they take it out, it is found.
+    assert [each.recorded for each in compare.repair(["network", "port"])] == [0, 0]
+    parked, waiting = ground.rows()
+    assert skip(admin(), [waiting.seq]) == 1
+    wait_for("the port is found", lambda: port in [row.object_id for row in ground.rows()])
+    assert parked.seq in [row.seq for row in ground.rows()]
 
 
 def test_other_clouds_on_the_controller_are_left_alone(ground: Ground, controller: Controller) -> None:
