@@ -140,9 +140,18 @@ class OpendaylightNorthbound:
 
     def _write(self, change: Change, *, update: bool) -> Answer:
         body = self._body(change, update=update)
-        if update:
-            return self.endpoint.ask("PUT", self._path(change.kind, change.id), body)
-        return self.endpoint.ask("POST", self._path(change.kind), body)
+        if not update:
+            return self.endpoint.ask("POST", self._path(change.kind), body)
+        path = self._path(change.kind, change.id)
+        answer = self.endpoint.ask("PUT", path, body)
+        if answer.status != 200 or answer.json is not None or self._is_there(change):
+            return answer
+        # That changed nothing: the controller has a higher revision. But Neutron is right, as after its database was
+        # restored. An update without a revision is taken, and then the one that Neutron has.
+        ((key, values),) = body.items()
+        unnumbered = {name: value for name, value in values.items() if name != "revision_number"}
+        self.endpoint.ask("PUT", path, {key: unnumbered})
+        return self.endpoint.ask("PUT", path, body)
 
     @staticmethod
     def _body(change: Change, *, update: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import sqlalchemy as sa
 from networking_daybreak.journal.overview import skip
 from networking_daybreak.northbound.controllers import Controllers
 from networking_daybreak.sync.reconcile import Reconciler, comparisons
@@ -10,7 +11,7 @@ from neutron.db.models_v2 import Network, Port
 from neutron_lib import context as neutron_context
 
 from .conftest import BOTH
-from .ground import Controller, Ground, wait_for
+from .ground import ATTRIBUTES, Controller, Ground, wait_for
 
 
 def reconciler(ground: Ground, controller: Controller, **options: Any) -> Reconciler:
@@ -148,3 +149,20 @@ def test_plain_opendaylight_is_compared_by_its_lists(ground: Ground, controller:
     assert compare.repair(["port"], extra=True)[0].recorded == 1
     wait_for("drained", ground.drained)
     assert controller.names("ports") == ["p0", "renamed"]
+
+
+def test_plain_opendaylight_gets_what_is_older_than_what_it_has(ground: Ground, controller: Controller) -> None:
+    """It answers 200 to an update of a lower revision, and changes nothing: Neutron's database was restored."""
+    blue = ground.network("blue")
+    ground.rename(Network, blue, "after the backup")
+    ground.rename(Network, blue, "after the backup")
+    ground.dispatcher("one", controller, northbound="opendaylight")
+    wait_for("drained", ground.drained)
+    ground.rename(Network, blue, "as it was", is_recorded=False)
+    with ground.transaction() as context:
+        context.session.execute(sa.update(ATTRIBUTES).values(revision_number=1))
+    compare = reconciler(ground, controller, northbound="opendaylight")
+    assert compare.repair(["network"])[0].recorded == 1
+    wait_for("drained", ground.drained)
+    assert controller.names("networks") == ["as it was"]
+    assert compare.check(["network"])[0].is_equal
