@@ -185,11 +185,20 @@ OBJECT = click.argument("name", metavar="ROW_OR_ID")
 
 def found(context: Any, name: str) -> list[Entry]:
     """The rows of a number, or of the objects whose ids begin like this. Ends the command if there are none."""
-    rows = overview.entries(context, object_id=name)
-    if not rows and name.isdecimal():
+    rows = []
+    if name.isdecimal():
         rows = [row for row in overview.entries(context, after=int(name) - 1, limit=1) if row.seq == int(name)]
+    rows = rows or overview.entries(context, object_id=name)
     if not rows:
         fail(1, f"The journal has no row of {name}: what was recorded of it has been sent.")
+    return rows
+
+
+def found_one(context: Any, name: str) -> list[Entry]:
+    """The same, to act on: ends the command also where several ids begin like this."""
+    rows = found(context, name)
+    if len(ids := {row.object_id for row in rows}) > 1:
+        fail(2, f"{name} is the beginning of {len(ids)} ids: name one of them.")
     return rows
 
 
@@ -268,7 +277,7 @@ def nudged(context: Any, names: Sequence[str], parked: bool, act: Callable[[Any,
     """Act on the rows that were named. Ends the command where none was, or nothing could be done with any."""
     if not names and not parked:
         raise click.UsageError("Name rows or ids, or say --parked")
-    rows = [row for name in names for row in found(context, name)]
+    rows = [row for name in names for row in found_one(context, name)]
     after = 0
     while parked and (page := overview.entries(context, state=PARKED, after=after)):
         rows += page
