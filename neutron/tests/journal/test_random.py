@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 
 from networking_daybreak.journal.crash import POINTS
 from neutron.db.models.securitygroup import SecurityGroup, SecurityGroupPortBinding
@@ -75,14 +76,12 @@ def test_a_random_day(ground: Ground, controller: Controller) -> None:
     chance = random.Random(SEED)
     day = Day(ground, chance)
     ground.dispatcher("steady", controller, watches=True, batch=7)
-    for _ in range(2):
+    for turn in range(2):
         point = f"{chance.choice(POINTS[:6])}:{chance.randint(1, 4)}"
-        mortal = ground.process("mortal", controller, crash_at=point, batch=5)
-        for _ in range(40):
+        mortal = ground.process(f"mortal{turn}", controller, crash_at=point, batch=5)
+        for _ in range(60):
             day.step()
-        wait_for("active", lambda mortal=mortal: ground.members().get("mortal") == "active" or mortal.poll())
-        for _ in range(20):
-            day.step()
-        mortal.kill()
-        mortal.wait()
+        # It goes on until the mortal has got there, too.
+        wait_for(point, lambda mortal=mortal: day.step() or mortal.poll() is not None)
+        assert mortal.wait() == -signal.SIGKILL
     wait_for("equality", lambda: ground.drained() and controller.digests() == ground.digests(), timeout=90)
