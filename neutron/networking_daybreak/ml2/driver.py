@@ -176,13 +176,16 @@ def hold(context: api.PortContext) -> None:
 
 
 def block(session: Any, port: str) -> None:
-    """What provisioning_blocks.add_provisioning_component does, in one statement instead of four."""
+    """What provisioning_blocks.add_provisioning_component does, in two statements instead of four.
+
+    Not in one: MariaDB locks what INSERT … SELECT reads, and so the place where every other new port's block goes.
+    """
     entity = provisioning_blocks.L2_AGENT_ENTITY
-    stands = sa.select(ProvisioningBlock.entity).where(
-        ProvisioningBlock.standard_attr_id == Port.standard_attr_id, ProvisioningBlock.entity == entity
-    )
-    missing = sa.select(Port.standard_attr_id, sa.literal(entity)).where(Port.id == port, sa.not_(stands.exists()))
-    session.execute(sa.insert(ProvisioningBlock).from_select(["standard_attr_id", "entity"], missing))
+    stands = sa.and_(ProvisioningBlock.standard_attr_id == Port.standard_attr_id, ProvisioningBlock.entity == entity)
+    query = sa.select(Port.standard_attr_id).outerjoin(ProvisioningBlock, stands)
+    missing = session.scalar(query.where(Port.id == port, ProvisioningBlock.entity.is_(None)))
+    if missing is not None:
+        session.execute(sa.insert(ProvisioningBlock).values(standard_attr_id=missing, entity=entity))
 
 
 @db_api.retry_if_session_inactive()
