@@ -25,10 +25,7 @@ function configure_daybreak_neutron {
     iniset "$NEUTRON_CONF" daybreak username "$DAYBREAK_USERNAME"
     iniset "$NEUTRON_CONF" daybreak password "$DAYBREAK_PASSWORD"
     iniset "$NEUTRON_CONF" DEFAULT enable_traditional_dhcp False
-    if [ "$DAYBREAK_L3" = plugin ]; then
-        neutron_service_plugin_class_add daybreak-router
-    else
-        neutron_service_plugin_class_add router
+    if [ "$DAYBREAK_L3" = provider ]; then
         iniset "$NEUTRON_CONF" service_providers service_provider \
             "L3_ROUTER_NAT:daybreak:networking_daybreak.l3.flavor.DaybreakL3ServiceProvider:default"
     fi
