@@ -85,6 +85,7 @@ class Feed:
                 if isinstance(controller, Daybreak):
                     self._follow(controller.endpoint)
                 else:
+                    self.address = str(controller.endpoint)
                     opendaylight.follow(controller.endpoint, self._picture, self._stopping)
             except (Unavailable, Away) as reason:
                 self._say(str(reason))
@@ -114,6 +115,7 @@ class Feed:
                 self._place = None
                 raise Unavailable(f"{address} answers {response.status_code} to /v1/events")
             self.address = address
+            self._picture.look_at_everything()  # hosts' rows were left alone while nobody was followed
             for event in events(self._lines(response)):
                 self._take(event)
                 if event.id is not None:

@@ -79,7 +79,7 @@ class Picture:
             self.changed.notify_all()
 
     def lost(self) -> None:
-        """The controller is away: nothing is known to be connected, and all else stays as it was told."""
+        """The controller is away: what it was telling anew is not all there is; what it told before stays."""
         with self.changed:
             self._coming = None
 

@@ -104,15 +104,14 @@ Change = tuple[dict[str, Any], dict[str, Any]]
 """A port as it was and as it is, as the API shows it."""
 
 
-def settle(plugin: Any, context: Any, due: Mapping[str, Due]) -> list[Change]:
-    """Give ports the status that is due; returns those that changed, of which Neutron is still to be told."""
-    changes: list[Change] = []
+def settle(plugin: Any, context: Any, due: Mapping[str, Due]) -> Iterator[list[Change]]:
+    """Give ports the status that is due, in batches; of each, what changed, of which Neutron is still to be told."""
     items = list(due.items())
     for start in range(0, len(items), BATCH):
-        changes += write(plugin, context, dict(items[start : start + BATCH]))
-    if changes:
-        wake()
-    return changes
+        changes = write(plugin, context, dict(items[start : start + BATCH]))
+        if changes:
+            wake()
+        yield changes
 
 
 def tell(plugin: Any, context: Any, change: Change) -> None:

@@ -1,5 +1,6 @@
 """io: binds ports anew whose host was not known, not connected or not able to have them, when it is."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,18 +27,17 @@ def failed_hosts(context: Any) -> set[str]:
         return set(context.session.scalars(sa.select(PortBinding.host).where(failed).distinct()))
 
 
-def rebind(plugin: Any, context: Any, host: Host) -> int:
-    """Bind those ports whose binding to the host failed and that it can have now; how many."""
+def rebind(plugin: Any, context: Any, host: Host) -> Iterator[bool]:
+    """Bind those ports whose binding to the host failed and that it can have now; of each whether it could be."""
     failed = ports_objects.Port.get_ports_by_binding_type_and_host(
         context, portbindings.VIF_TYPE_BINDING_FAILED, host.name
     )
-    bound = 0
     for port in failed:
         try:
-            bound += rebind_port(plugin, context, port, host)
+            yield rebind_port(plugin, context, port, host)
         except Exception:
             LOG.exception("Port %s could not be bound to host %s", port.id, host.name)
-    return bound
+            yield False
 
 
 def rebind_port(plugin: Any, context: Any, port: Any, host: Host) -> bool:

@@ -128,8 +128,7 @@ class Status:
             self._stopping.wait(TICK)
 
     def _bring(self, context: Any, news: News) -> None:
-        if self._share.refresh(context):
-            news.everything = True
+        self._live(context)
         self._controllers(context)
         if not self._picture.is_complete:
             return
@@ -142,6 +141,18 @@ class Status:
         self._announce(context, set(self._picture.ports) if everything else news.ports)
         if self._share.leads:
             floating_ips.settle(context)
+
+    def _live(self, context: Any) -> None:
+        """Give those signs of life that are due: this worker's, the hosts' and the controller's.
+
+        Between the parts of whatever may take long, too, or the others would take this worker for gone.
+        """
+        if self._share.refresh(context):
+            self._picture.look_at_everything()
+        address = self._feed.address
+        if address is not None and self._is_due("signs of life", agents.interval()):
+            agents.beat(context, CONTROLLER_TYPE, [address.partition("//")[2]])
+            agents.beat(context, AGENT_TYPE, [*filter(self._share.has, tuple(self._picture.connected))])
 
     def _is_due(self, what: str, interval: float) -> bool:
         """Whether `interval` seconds have passed since this was last due."""
@@ -163,6 +174,7 @@ class Status:
         """Compare all ports. Reading a page costs one query, and only what differs is written."""
         for page in ports.everything(context):
             self._ports(context, page)
+            self._live(context)
 
     def _ports(self, context: Any, seen: Iterable[Seen]) -> None:
         due = {}
@@ -170,8 +182,10 @@ class Status:
             status = verdict(port, self._picture.ports.get(port.id))
             if status is not None and self._share.has(port.host or port.id):
                 due[port.id] = ports.Due(status, port.host)
-        for change in ports.settle(self._plugin, context, due):
-            self._changes.put(change)
+        for changes in ports.settle(self._plugin, context, due):
+            for change in changes:
+                self._changes.put(change)
+            self._live(context)
 
     def _announce(self, context: Any, candidates: Collection[str]) -> None:
         """Tell Nova that a live migration's destination is ready, which no change of the port's status would."""
@@ -192,22 +206,24 @@ class Status:
     # -- hosts and controllers ----------------------------------------------------------------------------------------
 
     def _hosts(self, context: Any, changed: Collection[str], *, everything: bool) -> None:
-        """Rows of hosts that changed, or of all; then signs of life of those that are connected."""
-        if everything or changed:
-            told, connected = self._picture.hosts, self._picture.connected
-            rows = agents.known(context, *(() if everything else changed))
-            abler = rebinding.failed_hosts(context) if everything else set()
-            for name in filter(self._share.has, {*told, *rows} if everything else changed):
-                if name not in told:
-                    agents.forget(self._plugin, context, name)
-                    continue
-                is_connected = name in connected
-                if agents.report(self._plugin, context, name, told[name], rows.get(name), connected=is_connected):
-                    abler.add(name)
-            self._rebind(context, abler)
-        if self._feed.address is not None and self._is_due("hosts", agents.interval()):
-            connected = [name for name in self._picture.connected if self._share.has(name)]
-            agents.beat(context, AGENT_TYPE, connected)
+        """Rows of hosts that changed, or of all.
+
+        While no controller is followed nobody knows which are connected: rows stay as they are, and grow old.
+        """
+        if self._feed.address is None or not (everything or changed):
+            return
+        told, connected = self._picture.hosts, self._picture.connected
+        rows = agents.known(context, *(() if everything else changed))
+        abler = rebinding.failed_hosts(context) if everything else set()
+        for name in filter(self._share.has, {*told, *rows} if everything else changed):
+            if name not in told:
+                agents.forget(self._plugin, context, name)
+                continue
+            is_connected = name in connected
+            if agents.report(self._plugin, context, name, told[name], rows.get(name), connected=is_connected):
+                abler.add(name)
+            self._live(context)
+        self._rebind(context, abler)
 
     def _rebind(self, context: Any, hosts: Collection[str]) -> None:
         """Bind ports again on those of the hosts that are connected."""
@@ -215,14 +231,12 @@ class Status:
         if names:
             found = self._plugin.get_agents(context, filters={"agent_type": [AGENT_TYPE], "host": names})
             for host in map(of_agent, found):
-                rebinding.rebind(self._plugin, context, host)
+                for _ in rebinding.rebind(self._plugin, context, host):
+                    self._live(context)
 
     def _controllers(self, context: Any) -> None:
-        """The row of the controller that is followed."""
+        """The rows of controllers that were reached."""
         while self._controllers_told:
             address, capabilities = self._controllers_told.popitem()
             agents.report_controller(self._plugin, context, address, capabilities)
             agents.forget_controllers(self._plugin, context, self._configured)
-        address = self._feed.address
-        if address is not None and self._is_due("controller", agents.interval()):
-            agents.beat(context, CONTROLLER_TYPE, [address.partition("//")[2]])

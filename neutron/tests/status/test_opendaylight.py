@@ -20,7 +20,8 @@ PLAIN = DRIVEN.adding(
             "url": f"http://127.0.0.1:{NORTHBOUND}/controller/nb/v2/neutron",
             "northbound": "opendaylight",
             "poll_status_interval": 0.3,
-        }
+        },
+        "DEFAULT": {**DRIVEN.sections["DEFAULT"], "agent_down_time": 8},
     }
 )
 HOSTCONFIG = {
@@ -45,6 +46,14 @@ def test_ports_and_hosts(new_cloud: Callable[..., Cloud]) -> None:
     assert (agent["host"], agent["alive"]) == ("h1", True)
     assert agent["configurations"]["tunnel_types"] == ["vxlan"]
     assert agent["configurations"]["bridge_mappings"] == {"physnet1": "br-ex"}
+    signs_of_life = {agent["heartbeat_timestamp"]}
+
+    def later_ones() -> bool:
+        signs_of_life.add(api.get("agents", agent["id"])["heartbeat_timestamp"])
+        return len(signs_of_life) > 2
+
+    until("there are signs of life", later_ones)
+    assert api.get("agents", agent["id"])["started_at"] == agent["started_at"]  # it was alive all the time
 
     network = api.create("networks", name="blue")
     api.create("subnets", network_id=network["id"], ip_version=4, cidr="10.0.0.0/24")

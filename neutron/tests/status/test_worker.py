@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from networking_daybreak.status.sharing import owner
 
 from daybreak_lab import Machine
 from daybreak_lab.openstack import ADMIN, SERVICE, Client
@@ -17,6 +18,8 @@ from .nova import Nova
 from .ways import DEADLINE, until
 
 pytestmark = pytest.mark.ovs
+
+CONTROLLER = "127.0.0.1:8181"
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +228,50 @@ def test_a_host_goes_and_comes(pair: Cloud, api: Client, port: Any) -> None:
     until("its row is alive", lambda: agents(api)["h2"]["alive"])
     api.wait_for_status("ports", mine["id"], "ACTIVE", DEADLINE)
     api.wait_until("ports", late["id"], lambda now: now["binding:vif_type"] == "ovs", DEADLINE)
+
+
+def test_no_host_is_alive_while_no_controller_can_be_reached(pair: Cloud, api: Client, port: Any) -> None:
+    """Nobody knows which are. Comparing everything used to make them alive again."""
+    mine = port("h1")
+    pair.boot("vm", mine, pair.hosts["h1"])
+    api.wait_for_status("ports", mine["id"], "ACTIVE", DEADLINE)
+    pair.controller.kill()
+    until("no row is alive", lambda: not any(row["alive"] for row in agents(api).values()))
+    for _ in range(2):  # everything is compared, and so this port
+        pair.database.query(f"UPDATE ports SET status = 'DOWN' WHERE id = '{mine['id']}'")
+        api.wait_for_status("ports", mine["id"], "ACTIVE", DEADLINE)
+    assert {host: row["alive"] for host, row in agents(api).items()} == {"h1": False, "h2": False, CONTROLLER: False}
+    bound = port("h1")
+    assert bound["binding:vif_type"] == "ovs"  # what was known last goes on
+    pair.controller.start()
+    until("all are alive", lambda: all(row["alive"] for row in agents(api).values()))
+
+
+def test_signs_of_life_go_on_while_much_is_done(pair: Cloud, api: Client) -> None:
+    """A host gets a physical network that many ports waited for, and the worker binds one after the other."""
+    physical = {"provider:network_type": "flat", "provider:physical_network": "physnet1"}
+    network = api.create("networks", name="crowd", **physical)["id"]
+    wanted = {"network_id": network, "binding:host_id": "h2"}
+    made = api.call("POST", "ports", {"ports": [wanted] * 8})["ports"]
+    worker = owner("h2", [server.name for server in pair.servers])
+    signs_of_life = f"SELECT beats FROM daybreak_member WHERE role = 'status' AND name = '{worker}'"
+    bound = "SELECT COUNT(*) FROM ml2_port_bindings JOIN ports ON id = port_id WHERE vif_type = 'ovs' AND network_id ="
+    meanwhile = set()
+
+    def all_bound() -> bool:
+        ((count, beats),) = pair.database.query(f"SELECT ({bound} '{network}'), ({signs_of_life})")
+        if 0 < int(count) < len(made):
+            meanwhile.add(beats)
+        return int(count) == len(made)
+
+    h2 = pair.hosts["h2"].ovs
+    h2.vsctl("set", "Open_vSwitch", ".", "other_config:provider_mappings=physnet1:br-ex")
+    until("all are bound", all_bound)
+    assert len(meanwhile) > 1
+    h2.vsctl("remove", "Open_vSwitch", ".", "other_config", "provider_mappings")
+    for each in made:
+        api.delete("ports", each["id"])
+    api.delete("networks", network)
 
 
 def test_a_server_takes_over_from_another(pair: Cloud, api: Client, port: Any) -> None:
