@@ -274,6 +274,15 @@ def test_signs_of_life_go_on_while_much_is_done(pair: Cloud, api: Client) -> Non
     api.delete("networks", network)
 
 
+def test_a_router_of_which_nobody_noted_whose_it_is(pair: Cloud, api: Client) -> None:
+    """As those that networking-odl's `odl-router_v2` left. With its note its changes are recorded."""
+    router = api.create("routers", name="old")["id"]
+    notes = f"FROM providerresourceassociations WHERE resource_id = '{router}'"
+    pair.database.query(f"DELETE {notes}")
+    until("it is noted", lambda: pair.database.query(f"SELECT provider_name {notes}") == [["daybreak"]])
+    api.delete("routers", router)
+
+
 def test_a_server_takes_over_from_another(pair: Cloud, api: Client, port: Any) -> None:
     """Hosts are shared out among two workers; one of them alone does all."""
     first, second = (server.daemons[PERIODIC] for server in pair.servers)
