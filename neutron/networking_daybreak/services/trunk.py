@@ -5,14 +5,21 @@ tags on the parent's card, so a sub-port is ACTIVE when its own flows are there,
 """
 
 import contextlib
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import sqlalchemy as sa
+from neutron.db.models_v2 import Port
 from neutron.objects import trunk as objects
+from neutron.plugins.ml2.models import PortBinding
 from neutron.services.trunk.drivers import base
-from neutron_lib import constants, context, exceptions
+from neutron.services.trunk.models import SubPort, Trunk
+from neutron_lib import constants, exceptions
+from neutron_lib import context as contexts
 from neutron_lib.api.definitions import portbindings
 from neutron_lib.callbacks import events, registry, resources
+from neutron_lib.db import api as db_api
 from neutron_lib.plugins import directory
 from neutron_lib.services.trunk import constants as trunks
 from oslo_config import cfg
@@ -60,14 +67,14 @@ def joined(resource: str, event: str, trigger: Any, payload: Any) -> None:
     host = host_of(trunk.port_id)
     for sub_port in new:
         place(sub_port.port_id, host, trunks.TRUNK_SUBPORT_OWNER)
-    settle(trunk.id)
+    settle(contexts.get_admin_context(), trunk.id)
 
 
 def left(resource: str, event: str, trigger: Any, payload: Any) -> None:
     """Former sub-ports are nowhere."""
     for sub_port in payload.metadata["subports"]:
         place(sub_port.port_id, "", "")
-    settle(payload.states[-1].id)
+    settle(contexts.get_admin_context(), payload.states[-1].id)
 
 
 def dissolved(resource: str, event: str, trigger: Any, payload: Any) -> None:
@@ -81,52 +88,82 @@ def port_changed(resource: str, event: str, trigger: Any, payload: Any) -> None:
     moved = before.get(portbindings.HOST_ID) != port.get(portbindings.HOST_ID)
     if not moved and before["status"] == port["status"]:
         return
-    admin = context.get_admin_context()
+    admin = contexts.get_admin_context()
     own = objects.Trunk.get_object(admin, port_id=port["id"])
     if own is not None:
         if moved:
             for sub_port in own.sub_ports:
                 place(sub_port.port_id, port.get(portbindings.HOST_ID) or "", trunks.TRUNK_SUBPORT_OWNER)
-        settle(own.id)
+        settle(admin, own.id)
     elif port["device_owner"] == trunks.TRUNK_SUBPORT_OWNER:
         member = objects.SubPort.get_object(admin, port_id=port["id"])
         if member is not None:
-            settle(member.trunk_id)
+            settle(admin, member.trunk_id)
 
 
 def host_of(port: str) -> str:
     """Where a port is bound, "" if nowhere."""
-    return str(directory.get_plugin().get_port(context.get_admin_context(), port)[portbindings.HOST_ID] or "")
+    return str(directory.get_plugin().get_port(contexts.get_admin_context(), port)[portbindings.HOST_ID] or "")
 
 
 def place(port: str, host: str, owner: str) -> None:
     """Bind a sub-port where its parent is, unless it is gone meanwhile."""
     wanted = {portbindings.HOST_ID: host, "device_owner": owner}
     with contextlib.suppress(exceptions.PortNotFound):
-        directory.get_plugin().update_port(context.get_admin_context(), port, {"port": wanted})
+        directory.get_plugin().update_port(contexts.get_admin_context(), port, {"port": wanted})
 
 
-def settle(trunk: str) -> None:
-    """Write a trunk's status if it is another one than its ports make it."""
-    admin = context.get_admin_context()
-    found = objects.Trunk.get_object(admin, id=trunk)
-    if found is None:
-        return
-    ports = directory.get_plugin().get_ports(
-        admin, filters={"id": [found.port_id, *(each.port_id for each in found.sub_ports)]}
+@db_api.retry_if_session_inactive()
+def settle(context: Any, trunk: str) -> None:
+    """Write a trunk's status if it is another one than its ports make it.
+
+    Its row is locked before they are read, so that of two who settle it the later one knows what the other one knew.
+    """
+    with db_api.CONTEXT_WRITER.using(context):
+        context.session.execute(sa.select(Trunk.id).where(Trunk.id == trunk).with_for_update())
+        ports = members(context.session, trunk)
+        if ports and ports[0].shown != status_of(ports):
+            context.session.get(Trunk, trunk).status = status_of(ports)
+
+
+def settle_all(context: Any) -> Iterator[str]:
+    """Settle the trunks whose status is not what their ports make it: whoever had to do it may have been killed."""
+    for trunk in unsettled(context):
+        settle(context, trunk)
+        yield trunk
+
+
+@db_api.retry_if_session_inactive()
+def unsettled(context: Any) -> list[str]:
+    with db_api.CONTEXT_READER.using(context):
+        ports = members(context.session)
+    groups = ((trunk, [*group]) for trunk, group in itertools.groupby(ports, lambda port: port.trunk))
+    return [trunk for trunk, group in groups if group[0].shown != status_of(group)]
+
+
+def members(session: Any, trunk: str | None = None) -> Sequence[Any]:
+    """The ports of a trunk, or of all, trunk by trunk, each with the status that the trunk is shown with."""
+    parents = sa.select(Trunk.id.label("trunk"), Trunk.port_id.label("port"))
+    others = sa.select(SubPort.trunk_id, SubPort.port_id)
+    if trunk is not None:
+        parents, others = parents.where(Trunk.id == trunk), others.where(SubPort.trunk_id == trunk)
+    each = sa.union_all(parents, others).subquery()
+    query = (
+        sa.select(each.c.trunk, Trunk.status.label("shown"), (Port.id == Trunk.port_id).label("is_parent"))
+        .add_columns(Port.status, PortBinding.host, PortBinding.vif_type)
+        .join(Trunk, Trunk.id == each.c.trunk)
+        .join(Port, Port.id == each.c.port)
+        .outerjoin(PortBinding, sa.and_(PortBinding.port_id == Port.id, PortBinding.status == constants.ACTIVE))
+        .order_by(each.c.trunk)
     )
-    status = status_of(found.port_id, ports)
-    if found.status != status:
-        found.update(status=status)
+    return list(session.execute(query))
 
 
-def status_of(parent: str, ports: Iterable[dict[str, Any]]) -> str:
+def status_of(ports: Sequence[Any]) -> str:
     """ACTIVE when parent and sub-ports are; DOWN without a host for the parent; ERROR where one can't be bound."""
-    by_id = {port["id"]: port for port in ports}
-    host = by_id.get(parent, {}).get(portbindings.HOST_ID)
-    if not host:
+    if not any(port.is_parent and port.host for port in ports):
         return str(trunks.TRUNK_DOWN_STATUS)
-    if any(port[portbindings.VIF_TYPE] == portbindings.VIF_TYPE_BINDING_FAILED for port in by_id.values()):
+    if any(port.vif_type == portbindings.VIF_TYPE_BINDING_FAILED for port in ports):
         return str(trunks.TRUNK_ERROR_STATUS)
-    active = all(port["status"] == constants.PORT_STATUS_ACTIVE for port in by_id.values())
+    active = all(port.status == constants.PORT_STATUS_ACTIVE for port in ports)
     return str(trunks.TRUNK_ACTIVE_STATUS if active else trunks.TRUNK_BUILD_STATUS)

@@ -25,6 +25,7 @@ from oslo_log import log as logging
 from networking_daybreak import config
 from networking_daybreak.ml2.host import AGENT_TYPE, CONTROLLER_TYPE, of_agent
 from networking_daybreak.northbound.controllers import Controllers
+from networking_daybreak.services import trunk
 from networking_daybreak.status import agents, floating_ips, ports, rebinding, routers
 from networking_daybreak.status.feed import Feed
 from networking_daybreak.status.picture import News, Picture
@@ -171,13 +172,14 @@ class Status:
         return news.ports | waiting
 
     def _survey(self, context: Any) -> None:
-        """Compare all ports, and routers. Reading a page costs one query, and only what differs is written."""
+        """Compare all ports, routers and trunks. Reading a page costs one query, and only what differs is written."""
         for page in ports.everything(context):
             self._ports(context, page)
             self._live(context)
         if self._share.leads:
-            for _ in routers.settle(context):
-                self._live(context)
+            for settled in (routers.settle(context), trunk.settle_all(context)):
+                for _ in settled:
+                    self._live(context)
 
     def _ports(self, context: Any, seen: Iterable[Seen]) -> None:
         due = {}

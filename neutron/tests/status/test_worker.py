@@ -283,6 +283,15 @@ def test_a_router_of_which_nobody_noted_whose_it_is(pair: Cloud, api: Client) ->
     api.delete("routers", router)
 
 
+def test_a_trunk_whose_ports_changed_while_nobody_saw_it(pair: Cloud, api: Client, port: Any) -> None:
+    """Whoever had to settle it was killed, say: it is found when everything is compared."""
+    trunk = api.create("trunks", port_id=port("h1")["id"])["id"]
+    assert api.get("trunks", trunk)["status"] == "BUILD"
+    pair.database.query(f"UPDATE trunks SET status = 'ACTIVE' WHERE id = '{trunk}'")
+    api.wait_for_status("trunks", trunk, "BUILD", DEADLINE)
+    api.delete("trunks", trunk)
+
+
 def test_a_server_takes_over_from_another(pair: Cloud, api: Client, port: Any) -> None:
     """Hosts are shared out among two workers; one of them alone does all."""
     first, second = (server.daemons[PERIODIC] for server in pair.servers)
