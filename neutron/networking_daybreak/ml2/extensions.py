@@ -59,6 +59,12 @@ def known() -> Collection[str] | None:
     return set.intersection(*told) if told else None
 
 
+def acts_on(need: str) -> bool:
+    """Whether the controller acts on a kind or field. Of OpenDaylight, which can't say what it does, it is assumed."""
+    can = known()
+    return can is None or need in can
+
+
 def capabilities_of(document: Mapping[str, object]) -> list[str]:
     """Of what extensions and services may need, what a controller's /v1/openapi.json says that it acts on."""
     kinds: dict[str, dict] = document.get("x-daybreak-kinds", {})  # type: ignore[assignment]

@@ -9,7 +9,7 @@ from neutron_lib.plugins import constants, directory
 
 from networking_daybreak.journal.models import Row
 from networking_daybreak.l3.ownership import noted
-from networking_daybreak.ml2.extensions import known
+from networking_daybreak.ml2.extensions import acts_on
 from networking_daybreak.services.needs import FLOATING_IP
 from networking_daybreak.status.verdict import ACTIVE, DOWN
 
@@ -19,19 +19,13 @@ BATCH = 200
 KIND = "floating_ip"
 
 
-def carried() -> bool:
-    """Whether the controller makes floating IPs work. Of OpenDaylight, which can't say what it does, it is assumed."""
-    can = known()
-    return can is None or FLOATING_IP in can
-
-
 @db_api.retry_if_session_inactive()
 def due(context: Any) -> dict[str, str]:
     """Floating IPs whose status is not what it should be → what it should be.
 
     A floating IP with a note in the journal is on its way to the controller: it is looked at when it has arrived.
     """
-    works = FloatingIP.router_id.is_not(None) if carried() else sa.false()
+    works = FloatingIP.router_id.is_not(None) if acts_on(FLOATING_IP) else sa.false()
     true = sa.case((works, ACTIVE), else_=DOWN)
     on_its_way = sa.select(Row.seq).where(Row.kind == KIND, Row.object_id == FloatingIP.id).exists()
     query = sa.select(FloatingIP.id, true, FloatingIP.router_id, FloatingIP.last_known_router_id)

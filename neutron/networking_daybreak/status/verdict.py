@@ -22,8 +22,8 @@ class Seen:
     routed: bool = False
 
 
-def verdict(seen: Seen, told: Told | None) -> str | None:
-    """The status that the port should have; None: leave it as it is.
+def verdict(seen: Seen, told: Told | None, *, routers: bool = True) -> str | None:
+    """The status that the port should have; None: leave it as it is. `routers`: whether the controller acts on them.
 
     What the controller has never heard of is still on its way, and what is told of another host is about a binding
     that the controller does not know yet, or no longer: both leave the port as it is.
@@ -35,7 +35,7 @@ def verdict(seen: Seen, told: Told | None) -> str | None:
             return None
         due = ACTIVE if told.active else DOWN
     elif seen.routed:
-        due = ACTIVE if seen.up else DOWN
+        due = ACTIVE if seen.up and routers else DOWN
     else:
         return None
     return None if due == seen.status else due

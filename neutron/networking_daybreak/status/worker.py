@@ -23,9 +23,11 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from networking_daybreak import config
+from networking_daybreak.ml2.extensions import acts_on
 from networking_daybreak.ml2.host import AGENT_TYPE, CONTROLLER_TYPE, of_agent
 from networking_daybreak.northbound.controllers import Controllers
 from networking_daybreak.services import trunk
+from networking_daybreak.services.needs import ROUTER
 from networking_daybreak.status import agents, floating_ips, ports, rebinding, routers
 from networking_daybreak.status.feed import Feed
 from networking_daybreak.status.picture import News, Picture
@@ -183,8 +185,9 @@ class Status:
 
     def _ports(self, context: Any, seen: Iterable[Seen]) -> None:
         due = {}
+        routed = acts_on(ROUTER)
         for port in seen:
-            status = verdict(port, self._picture.ports.get(port.id))
+            status = verdict(port, self._picture.ports.get(port.id), routers=routed)
             if status is not None and self._share.has(port.host or port.id):
                 due[port.id] = ports.Due(status, port.host)
         for changes in ports.settle(self._plugin, context, due):

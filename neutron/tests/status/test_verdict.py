@@ -18,7 +18,7 @@ from networking_daybreak.status.verdict import Seen, verdict
         (Seen("p", "DOWN", host="h2"), Told(True, "h1"), None),
         (Seen("p", "ACTIVE", host="h2"), Told(True, "h1"), None),
         (Seen("p", "ACTIVE", host="h1"), None, None),
-        # A router's port has no interface: it is up as soon as the controller has it.
+        # A router's port has no interface: it is up as soon as a controller has it that acts on routers.
         (Seen("p", "DOWN", routed=True), Told(False), "ACTIVE"),
         (Seen("p", "ACTIVE", up=False, routed=True), Told(False), "DOWN"),
         (Seen("p", "DOWN", routed=True), None, None),
@@ -28,6 +28,12 @@ from networking_daybreak.status.verdict import Seen, verdict
 )
 def test_a_port(seen: Seen, told: Told | None, due: str | None) -> None:
     assert verdict(seen, told) == due
+
+
+def test_a_port_of_a_router_that_the_controller_does_not_act_on() -> None:
+    """It has the router, and does nothing with it."""
+    assert verdict(Seen("p", "ACTIVE", routed=True), Told(False), routers=False) == "DOWN"
+    assert verdict(Seen("p", "DOWN", routed=True), Told(False), routers=False) is None
 
 
 def test_a_stream_in_lines() -> None:

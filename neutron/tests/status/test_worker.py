@@ -283,6 +283,22 @@ def test_a_router_of_which_nobody_noted_whose_it_is(pair: Cloud, api: Client) ->
     api.delete("routers", router)
 
 
+def test_a_routers_port_is_active_if_the_controller_acts_on_routers(
+    pair: Cloud, api: Client, network: dict[str, Any]
+) -> None:
+    router = api.create("routers", project_id="red")["id"]
+    subnet = {"subnet_id": api.get("networks", network["id"])["subnets"][0]}
+    port = api.call("PUT", f"routers/{router}/add_router_interface", subnet)["port_id"]
+    _, document = pair.controller.request("GET", "/v1/openapi.json")
+    acts = document["x-daybreak-kinds"]["router"]["in_effect"]
+    wrong, right = ("DOWN", "ACTIVE") if acts else ("ACTIVE", "DOWN")
+    until("the controller has it", lambda: port in pair.controller.objects("ports"))
+    pair.database.query(f"UPDATE ports SET status = '{wrong}' WHERE id = '{port}'")
+    api.wait_for_status("ports", port, right, DEADLINE)
+    api.call("PUT", f"routers/{router}/remove_router_interface", subnet)
+    api.delete("routers", router)
+
+
 def test_a_trunk_whose_ports_changed_while_nobody_saw_it(pair: Cloud, api: Client, port: Any) -> None:
     """Whoever had to settle it was killed, say: it is found when everything is compared."""
     trunk = api.create("trunks", port_id=port("h1")["id"])["id"]
