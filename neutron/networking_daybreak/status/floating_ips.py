@@ -8,7 +8,7 @@ from neutron_lib.db import api as db_api
 from neutron_lib.plugins import constants, directory
 
 from networking_daybreak.journal.models import Row
-from networking_daybreak.l3.ownership import noted
+from networking_daybreak.l3.ownership import ours
 from networking_daybreak.ml2.extensions import acts_on
 from networking_daybreak.services.needs import FLOATING_IP
 from networking_daybreak.status.verdict import ACTIVE, DOWN
@@ -21,18 +21,17 @@ KIND = "floating_ip"
 
 @db_api.retry_if_session_inactive()
 def due(context: Any) -> dict[str, str]:
-    """Floating IPs whose status is not what it should be → what it should be.
+    """Daybreak's floating IPs whose status is not what it should be → what it should be; not all at once.
 
     A floating IP with a note in the journal is on its way to the controller: it is looked at when it has arrived.
     """
     works = FloatingIP.router_id.is_not(None) if acts_on(FLOATING_IP) else sa.false()
     true = sa.case((works, ACTIVE), else_=DOWN)
     on_its_way = sa.select(Row.seq).where(Row.kind == KIND, Row.object_id == FloatingIP.id).exists()
-    query = sa.select(FloatingIP.id, true, FloatingIP.router_id, FloatingIP.last_known_router_id)
+    router = sa.func.coalesce(FloatingIP.router_id, FloatingIP.last_known_router_id)
+    query = sa.select(FloatingIP.id, true).where(ours(router), FloatingIP.status != true, sa.not_(on_its_way))
     with db_api.CONTEXT_READER.using(context):
-        rows = context.session.execute(query.where(FloatingIP.status != true, sa.not_(on_its_way)).limit(BATCH)).all()
-        ours = noted(context.session, {router for row in rows for router in row[2:] if router})
-    return {row[0]: row[1] for row in rows if (row.router_id or row.last_known_router_id) in ours}
+        return dict(context.session.execute(query.limit(BATCH)).all())
 
 
 def settle(context: Any) -> int:

@@ -38,16 +38,16 @@ class Due(NamedTuple):
     host: str
 
 
-@db_api.retry_if_session_inactive()
 def seen(context: Any, ids: Collection[str]) -> list[Seen]:
     """Those of the ports that the driver answers for."""
-    return read(context, Port.id.in_(ids)) if ids else []
+    wanted = sorted(ids)
+    pages = (wanted[start : start + PAGE] for start in range(0, len(wanted), PAGE))
+    return [each for page in pages for each in read(context, Port.id.in_(page))]
 
 
-@db_api.retry_if_session_inactive()
 def page(context: Any, after: str) -> list[Seen]:
     """Ports that the driver answers for, in the order of their ids; none: there are no more."""
-    return read(context, Port.id > after)
+    return read(context, Port.id > after, PAGE)
 
 
 def everything(context: Any) -> Iterator[list[Seen]]:
@@ -58,7 +58,8 @@ def everything(context: Any) -> Iterator[list[Seen]]:
         after = found[-1].id
 
 
-def read(context: Any, clause: Any) -> list[Seen]:
+@db_api.retry_if_session_inactive()
+def read(context: Any, clause: Any, limit: int | None = None) -> list[Seen]:
     """Bound ports, and those of routers."""
     query = (
         sa.select(Port.id, Port.status, Port.admin_state_up, Port.device_owner, Port.device_id, PortBinding.host)
@@ -74,7 +75,7 @@ def read(context: Any, clause: Any) -> list[Seen]:
         .where(clause)
         .where(sa.or_(PortBindingLevel.driver.is_not(None), sa.and_(Port.device_owner.in_(ROUTED))))
         .order_by(Port.id)
-        .limit(PAGE)
+        .limit(limit)
         .distinct()
         .add_columns(PortBindingLevel.driver)
     )
