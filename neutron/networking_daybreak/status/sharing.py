@@ -22,7 +22,7 @@ class Share:
 
     def __init__(self, conf: Any) -> None:
         patience = states.Patience(conf.suspect_after, conf.gone_after)
-        self._membership = Membership(ROLE, member_name(cfg.CONF.host), patience)
+        self._membership = Membership(ROLE, member_name(conf.server or cfg.CONF.host), patience)
         self._interval = conf.heartbeat_interval
         self._beat_at = 0.0
         self._present: list[str] = []

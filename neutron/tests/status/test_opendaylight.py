@@ -20,6 +20,7 @@ PLAIN = DRIVEN.adding(
             "url": f"http://127.0.0.1:{NORTHBOUND}/controller/nb/v2/neutron",
             "northbound": "opendaylight",
             "poll_status_interval": 0.3,
+            "server": "rack-7",
         },
         "DEFAULT": {**DRIVEN.sections["DEFAULT"], "agent_down_time": 8},
     }
@@ -54,6 +55,8 @@ def test_ports_and_hosts(new_cloud: Callable[..., Cloud]) -> None:
 
     until("there are signs of life", later_ones)
     assert api.get("agents", agent["id"])["started_at"] == agent["started_at"]  # it was alive all the time
+    # The worker is known by the name that [daybreak] gives its server.
+    assert cloud.database.query("SELECT name FROM daybreak_member WHERE role = 'status'") == [["rack-7"]]
 
     network = api.create("networks", name="blue")
     api.create("subnets", network_id=network["id"], ip_version=4, cidr="10.0.0.0/24")
