@@ -13,6 +13,7 @@ from daybreak_lab import Hypervisor, Lab
 from daybreak_lab.openstack import ADMIN, Client, Database, Neutron
 
 from .cloud import Cloud, Controller, Schema
+from .status.ways import until_ports_can_be_bound
 
 
 @pytest.fixture(scope="session")
@@ -74,11 +75,12 @@ def admin(cloud: Cloud) -> Client:
 
 @pytest.fixture(scope="session")
 def hosts(cloud: Cloud) -> dict[str, Hypervisor]:
-    """Three hypervisors of the session's cloud: h1, h2, h3."""
+    """Three hypervisors of the session's cloud, which ports can be bound to: h1, h2, h3."""
     for name in ("h1", "h2", "h3"):
         cloud.host(name)
     for host in cloud.hosts.values():
         host.wait_for_bridge("br-int", timeout=30)
+    until_ports_can_be_bound(cloud.client(ADMIN), *cloud.hosts)
     return cloud.hosts
 
 

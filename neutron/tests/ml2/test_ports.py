@@ -8,7 +8,7 @@ from daybreak_lab import Hypervisor
 from daybreak_lab.openstack import ADMIN, Client, member
 
 from ..cloud import Cloud
-from ..status.ways import DEADLINE, until, until_ports_can_be_bound
+from ..status.ways import DEADLINE, until
 
 pytestmark = pytest.mark.ovs
 
@@ -50,7 +50,6 @@ def test_a_port_is_active_when_its_flows_are_there(cloud: Cloud, tenant: Client,
     network = tenant.create("networks", name="plugged")
     tenant.create("subnets", network_id=network["id"], ip_version=4, cidr="10.1.0.0/24")
     admin = cloud.client(ADMIN)
-    until_ports_can_be_bound(admin, "h1", "h2")
     ports = [
         admin.create("ports", network_id=network["id"], project_id="ml2", **{"binding:host_id": name})
         for name in ("h1", "h2")

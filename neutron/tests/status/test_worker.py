@@ -144,10 +144,11 @@ def test_live_migration_with_two_bindings(pair: Cloud, api: Client, nova: Nova, 
     path = f"ports/{mine['id']}/bindings"
     binding = compute.call("POST", path, {"binding": {"host": "h2"}})["binding"]
     assert (binding["status"], binding["vif_type"]) == ("INACTIVE", "ovs")
-    told = nova.heard(mine["id"])
+    plugged = ["network-vif-plugged"]
+    until("Nova heard of the VM", lambda: nova.heard(mine["id"]) == plugged)
     with db.pinging(web) as ping:
         web.prepare(h2)
-        until("Nova heard that h2 is prepared", lambda: nova.heard(mine["id"]) == [*told, "network-vif-plugged"])
+        until("Nova heard that h2 is prepared", lambda: nova.heard(mine["id"]) == 2 * plugged)
     # The userspace datapath may drop what is under way while a port is added to it; nothing else is lost.
     assert len(ping.result.lost) <= 5, ping.result
     assert api.get("ports", mine["id"])["status"] == "ACTIVE"  # it runs on h1 as before
