@@ -19,6 +19,7 @@ class Host(Record, frozen=True, gc=False, omit_defaults=True):
     or a number above zero), sorted. `patches` maps a physical network to the OpenFlow port on br-int that leads to
     its bridge. `tunnels` are the encapsulations whose flow-based port exists. `vhost_user` are the interface types by
     which it takes VMs over shared memory (those of Open_vSwitch.iface_types that begin with dpdkvhostuser).
+    `availability_zone` is that of external_ids:availability-zone, for clouds that choose by it.
     """
 
     kind: ClassVar[str] = "host"
@@ -35,6 +36,7 @@ class Host(Record, frozen=True, gc=False, omit_defaults=True):
     tunnels: tuple[str, ...] = ()
     hostconfigs: tuple[tuple[str, str], ...] = ()
     vhost_user: tuple[str, ...] = ()
+    availability_zone: str | None = None
 
     @property
     def key(self) -> str:

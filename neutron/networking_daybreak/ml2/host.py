@@ -22,8 +22,8 @@ SOCKETS = "/var/run/openvswitch"
 """Where Open vSwitch keeps its vhost-user sockets unless the host says otherwise."""
 
 OVERLAYS = ("vxlan", "geneve", "gre")
-ROOM = 4095
-"""Characters that Neutron's table has for `configurations`."""
+ROOM, ZONE_ROOM = 4095, 255
+"""Characters that Neutron's table has for `configurations` and for a zone."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,11 @@ def configurations(told: Mapping[str, Any], connected: bool) -> dict[str, Any]:
         # Neutron has no room for so many; what it does not know of it can't bind to, and says so.
         found |= {"bridge_mappings": {}, "too_many_bridge_mappings": len(found["bridge_mappings"])}
     return found
+
+
+def zone(told: Mapping[str, Any]) -> str | None:
+    """The availability zone of a host, from its record."""
+    return (told.get("availability_zone") or "")[:ZONE_ROOM] or None
 
 
 def hostconfig(text: str | None) -> dict[str, Any]:

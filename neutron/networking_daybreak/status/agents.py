@@ -12,7 +12,7 @@ from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
-from networking_daybreak.ml2.host import AGENT_TYPE, BINARY, CONTROLLER_TYPE, TOPIC, configurations
+from networking_daybreak.ml2.host import AGENT_TYPE, BINARY, CONTROLLER_TYPE, TOPIC, configurations, zone
 
 LOG = logging.getLogger(__name__)
 CONTROLLER_BINARY = "daybreak"
@@ -37,12 +37,13 @@ def report(
             row.configurations = told
             row.update()
         return False
-    if row is not None and row.configurations == told and row.is_active:
+    where = zone(record)
+    if row is not None and (row.configurations, row.availability_zone) == (told, where) and row.is_active:
         return False
     if row is not None and row.configurations.get("bridge_mappings") and not told["bridge_mappings"]:
         forget_segments(context, host)
     state = {"agent_type": AGENT_TYPE, "binary": BINARY, "topic": TOPIC, "host": host, "configurations": told}
-    plugin.create_or_update_agent(context, {**state, "start_flag": True})
+    plugin.create_or_update_agent(context, {**state, "availability_zone": where, "start_flag": True})
     return True
 
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from daybreak_lab import Hypervisor, wait_for
 from daybreak_lab.openstack import ADMIN, Client, member
 
 from ..cloud import OTHER_ROUTERS, Cloud, Controller
@@ -169,10 +170,17 @@ def test_another_backend_beside_our_plugin(cloud: Cloud, controller: Controller,
     admin.delete("networks", part.network)
 
 
-def test_a_zone_that_no_host_is_in(tenant: Client) -> None:
+@pytest.mark.ovs
+def test_availability_zones(tenant: Client, admin: Client, hosts: dict[str, Hypervisor]) -> None:
+    """A router may have the hint of a zone that a host says it is in, and of no other."""
+    hosts["h1"].ovs.vsctl("set", "Open_vSwitch", ".", "external_ids:availability-zone=east")
+    wait_for("Neutron knows", lambda: "east" in [each["availability_zone"] for each in admin.list("agents", host="h1")])
+    router = tenant.create("routers", availability_zone_hints=["east"])
+    assert router["availability_zone_hints"] == ["east"]
     status, answer = tenant.request("POST", "routers", {"router": {"availability_zone_hints": ["nowhere"]}})
     assert status == 404, answer
     assert "nowhere" in str(answer)
+    tenant.delete("routers", router["id"])
 
 
 def test_gateways_and_floating_ips_with_qos(cloud: Cloud, controller: Controller, outside: Outside) -> None:

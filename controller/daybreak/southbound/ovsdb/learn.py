@@ -49,6 +49,7 @@ def learn(replica: Replica, remote_address: str | None, integration: str = INTEG
         tunnels=tuple(_tunnels(interfaces)),
         hostconfigs=tuple(sorted(hostconfigs(root).items())),
         vhost_user=tuple(sorted(kind for kind in root.iface_types if kind.startswith("dpdkvhostuser"))),
+        availability_zone=root.external_ids.get("availability-zone") or None,
     )
     return Learned(host, {claim.name: claim for claim in _claims(host.id, interfaces)})
 

@@ -112,6 +112,7 @@ def test_everything_about_a_host():
     database = replica(
         external_ids={
             "hostname": "h1",
+            "availability-zone": "east",
             "odl_os_hostconfig_config_odl_l2": HOSTCONFIG,
             "odl_os_hostconfig_config_odl_toolongname": "{}",
         },
@@ -136,6 +137,7 @@ def test_everything_about_a_host():
         patches=(("physnet1", 7),),
         tunnels=("vxlan",),
         hostconfigs=(("ODL L2", HOSTCONFIG), ("ODL TOOLONGN", "{}")),
+        availability_zone="east",
     )
 
 
