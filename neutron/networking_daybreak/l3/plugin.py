@@ -23,6 +23,7 @@ from neutron.db import (
 from neutron.db.availability_zone.router import RouterAvailabilityZoneMixin
 from neutron.db.models.l3 import FloatingIP, Router
 from neutron.objects.agent import Agent
+from neutron.objects.subnet import Subnet
 from neutron.quota import resource_registry
 from neutron_lib import constants
 from neutron_lib.api.definitions import (
@@ -121,8 +122,10 @@ class DaybreakRouterPlugin(
         return super().create_floatingip(context, floatingip, initial_status)
 
     def update_router_gw_ports(self, context: Any, network: Any, subnet: Any) -> None:
-        """Called when an external network gets a subnet."""
-        self._update_router_gateway_ports(context, network, subnet)
+        """Called when an external network gets a subnet: gateways get an address, unless it is for others only."""
+        types = Subnet.get_object(context, id=subnet["id"]).service_types
+        if not types or constants.DEVICE_OWNER_ROUTER_GW in types:
+            self._update_router_gateway_ports(context, network, subnet)
 
     def validate_availability_zones(self, context: Any, resource_type: str, availability_zones: Iterable[str]) -> None:
         """Raises AvailabilityZoneNotFound for a zone that no host is in."""

@@ -183,6 +183,25 @@ def test_availability_zones(tenant: Client, admin: Client, hosts: dict[str, Hype
     tenant.delete("routers", router["id"])
 
 
+def test_a_subnet_that_is_not_for_gateways(admin: Client) -> None:
+    """One for floating IPs alone leaves the gateways of routers as they are, one for everything does not."""
+    network = admin.create("networks", name="six", **{"router:external": True})["id"]
+    six = admin.create("subnets", network_id=network, ip_version=6, cidr="2001:db8:6::/64", enable_dhcp=False)["id"]
+    router = admin.create("routers", external_gateway_info={"network_id": network})["id"]
+
+    def subnets() -> list[str]:
+        info = admin.get("routers", router)["external_gateway_info"]
+        return [each["subnet_id"] for each in info["external_fixed_ips"]]
+
+    four = {"network_id": network, "ip_version": 4, "enable_dhcp": False}
+    admin.create("subnets", cidr="203.0.8.0/24", service_types=["network:floatingip"], **four)
+    assert subnets() == [six]
+    plain = admin.create("subnets", cidr="203.0.9.0/24", **four)["id"]
+    assert {*subnets()} == {six, plain}
+    admin.delete("routers", router)
+    admin.delete("networks", network)
+
+
 def test_gateways_and_floating_ips_with_qos(cloud: Cloud, controller: Controller, outside: Outside) -> None:
     admin = cloud.client(ADMIN)
     policy = admin.create("qos/policies", name="slow")["id"]
