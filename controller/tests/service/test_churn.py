@@ -12,7 +12,7 @@ import gc
 import os
 import random
 import tracemalloc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
@@ -27,26 +27,18 @@ from daybreak.southbound.openflow.listener import Listener
 from daybreak.southbound.ovsdb.session import listen
 from daybreak.store.memory import MemoryStore
 
+from .conftest import until
+
 HOURS = float(os.environ.get("DAYBREAK_CHURN_HOURS", "24"))
 EVENTS = int(HOURS * 60)
 QUIET = 60
 """Events between two quiet moments: an hour."""
 HOSTS, NETWORKS, PORTS = 6, 8, 40
-DEADLINE = 20.0
 LINGER = 0.02
 GROWTH = 512 << 10
 """Bytes that the process may have more after the second half of the day than after the first; a leak of 1 KB for each
 event shows."""
 NUMBERS: tuple[type[Number], ...] = (NetworkKey, PortKey, Vni)
-
-
-async def until(what: str, condition: Callable[[], object]) -> None:
-    try:
-        async with asyncio.timeout(DEADLINE):
-            while not condition():  # noqa: ASYNC110  # some of it happens in other tasks' sockets
-                await asyncio.sleep(0.005)
-    except TimeoutError:
-        pytest.fail(f"waited {DEADLINE:g} s until {what}")
 
 
 class Cloud:
