@@ -48,11 +48,11 @@ def test_floating_ips(ground: Ground) -> None:
     """Another provider's are not looked at, however many they are."""
     outside = ground.network("outside")
     theirs, ours = router(ground, "theirs"), router(ground, "daybreak")
-    for port in ground.ports(outside, *(f"f{n}" for n in range(floating_ips.BATCH))):
-        floating_ip(ground, outside, port, theirs)
-    (port,) = ground.ports(outside, "mine")
-    mine = floating_ip(ground, outside, port, ours)
-    assert floating_ips.due(contexts.get_admin_context()) == {mine: "ACTIVE"}
+    *others, port = ground.ports(outside, *(f"f{n}" for n in range(floating_ips.BATCH + 1)))
+    for number, each in enumerate(others):
+        floating_ip(ground, f"{number:036}", outside, each, theirs)
+    floating_ip(ground, "mine", outside, port, ours)
+    assert floating_ips.due(contexts.get_admin_context()) == {"mine": "ACTIVE"}
 
 
 def router(ground: Ground, provider: str) -> str:
@@ -66,11 +66,11 @@ def router(ground: Ground, provider: str) -> str:
     return id
 
 
-def floating_ip(ground: Ground, network: str, port: str, router: str) -> str:
-    """A floating IP behind a router, with a status that is not the right one; its id."""
+def floating_ip(ground: Ground, id: str, network: str, port: str, router: str) -> None:
+    """A floating IP behind a router, with a status that is not the right one."""
     with ground.engine.begin() as connection:
         values = {
-            "id": str(uuid4()),
+            "id": id,
             "floating_ip_address": "203.0.113.7",
             "floating_network_id": network,
             "floating_port_id": port,
@@ -79,7 +79,6 @@ def floating_ip(ground: Ground, network: str, port: str, router: str) -> str:
             "standard_attr_id": attributes(connection, "floatingips"),
         }
         connection.execute(sa.insert(FloatingIP.__table__).values(**values))
-    return str(values["id"])
 
 
 def attributes(connection: sa.Connection, table: str) -> int:
