@@ -19,7 +19,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,6 +31,7 @@ from uuid import NAMESPACE_DNS, uuid5
 
 import click
 from fleet import line
+from ovn import Daemons, ended
 
 from daybreak_lab import Hypervisor, Lab, Machine, wait_for
 
@@ -154,66 +154,28 @@ class Ovn:
     name = "OVN"
 
     def __init__(self, lab: Lab, stack: ExitStack, directory: Path) -> None:
-        self.lab, self.stack, self.directory = lab, stack, directory
-        root = unpack(directory)
-        self.bin, self.schemas = root / "usr/bin", root / "usr/share/ovn"
-        for database, schema, port in (("nb", "OVN_Northbound", 6641), ("sb", "OVN_Southbound", 6642)):
-            self._database(database, schema, port)
-        remotes = [f"--ovn{name}-db=unix:{directory}/{name}.sock" for name in ("nb", "sb")]
-        self._run(str(self.bin / "ovn-northd"), *remotes)
-        self.hosts = {}
-        for name in ("h1", "h2"):
-            host = self.hosts[name] = lab.hypervisor(f"ovn-{name}")
-            ids = {
-                "ovn-remote": f"tcp:{lab.controller_address}:6642",
-                "ovn-encap-type": "geneve",
-                "ovn-encap-ip": str(host.underlay_address),
-                "ovn-bridge-datapath-type": "netdev",
-            }
-            host.ovs_vsctl("set", "Open_vSwitch", ".", *(f"external_ids:{key}={value}" for key, value in ids.items()))
-            self._run(str(self.bin / "ovn-controller"), f"unix:{host.ovs.socket}", host=host)
+        daemons = Daemons(lab, stack, directory)
+        nbctl = daemons.nbctl
+        self.hosts = {name: daemons.hypervisor(f"ovn-{name}") for name in ("h1", "h2")}
         ports = [(each, f"n-{each}") for each in "abc"]
-        self.nbctl("ls-add", "net")
+        nbctl("ls-add", "net")
         for each, _ in ports:
-            self.nbctl("lsp-add", "net", uuid(f"o-{each}"))
+            nbctl("lsp-add", "net", uuid(f"o-{each}"))
         self.vms = machines(lab, "o", self.hosts)
         for each, _ in ports:
             vm = self.vms[each]
             addresses = f"{vm.mac} {vm.address}"
-            self.nbctl("lsp-set-addresses", uuid(f"o-{each}"), addresses)
-            self.nbctl("lsp-set-port-security", uuid(f"o-{each}"), addresses)
-        self.nbctl("pg-add", "members", *(uuid(f"o-{each}") for each, _ in ports))
+            nbctl("lsp-set-addresses", uuid(f"o-{each}"), addresses)
+            nbctl("lsp-set-port-security", uuid(f"o-{each}"), addresses)
+        nbctl("pg-add", "members", *(uuid(f"o-{each}") for each, _ in ports))
         allowed = [f"tcp.dst == {PORT} && ip4.src == $members_ip4"]
         allowed += [f"tcp.dst == {7000 + number} && ip4.src == 192.0.2.{number}" for number in range(IDLE_RULES)]
         for rule in allowed:
-            self.nbctl(
-                "acl-add", "members", "to-lport", "1002", f"outport == @members && ip4 && {rule}", "allow-related"
-            )
-        self.nbctl("acl-add", "members", "from-lport", "1002", "inport == @members && ip4", "allow-related")
-        self.nbctl("acl-add", "members", "to-lport", "1001", "outport == @members && ip", "drop")
-        self.nbctl("acl-add", "members", "from-lport", "1001", "inport == @members && ip", "drop")
-        self.nbctl("--wait=hv", "--timeout=30", "sync")
-
-    def nbctl(self, *args: str) -> None:
-        subprocess.run([self.bin / "ovn-nbctl", f"--db=unix:{self.directory}/nb.sock", *args], check=True)
-
-    def _database(self, name: str, schema: str, port: int) -> None:
-        file = self.directory / f"{name}.db"
-        subprocess.run(["ovsdb-tool", "create", file, self.schemas / f"ovn-{name}.ovsschema"], check=True)
-        remotes = (
-            f"--remote=punix:{self.directory}/{name}.sock",
-            f"--remote=ptcp:{port}:{self.lab.controller_address}",
-        )
-        self._run("ovsdb-server", str(file), *remotes, f"--unixctl={self.directory}/{name}.ctl")
-        wait_for(f"OVN's {schema}", (self.directory / f"{name}.sock").exists)
-
-    def _run(self, *command: str, host: Hypervisor | None = None) -> None:
-        namespace = host.namespace if host else self.lab.controller_namespace
-        log = self.directory / f"{Path(command[0]).name}-{namespace.name}-{len(command)}.log"
-        environment = os.environ | {"OVN_RUNDIR": str(self.directory)}
-        options = ("-vconsole:off", "-vsyslog:off", f"--log-file={log}")
-        process = namespace.popen(*command, *options, env=environment)
-        self.stack.callback(ended, process)
+            nbctl("acl-add", "members", "to-lport", "1002", f"outport == @members && ip4 && {rule}", "allow-related")
+        nbctl("acl-add", "members", "from-lport", "1002", "inport == @members && ip4", "allow-related")
+        nbctl("acl-add", "members", "to-lport", "1001", "outport == @members && ip", "drop")
+        nbctl("acl-add", "members", "from-lport", "1001", "inport == @members && ip", "drop")
+        nbctl("--wait=hv", "--timeout=30", "sync")
 
 
 class Daybreak:
@@ -297,22 +259,6 @@ def machines(lab: Lab, prefix: str, hosts: dict[str, Hypervisor]) -> dict[str, M
         found[name].namespace.sysctl(ipv4__ip_local_port_range="1024 65535")
         found[name].plug(hosts[host], uuid(f"{prefix}-{name}"), timeout=30)
     return found
-
-
-def unpack(directory: Path) -> Path:
-    """OVN's packages, unpacked below `directory`; nothing is installed."""
-    packages, root = directory / "packages", directory / "root"
-    packages.mkdir()
-    command = ["apt-get", "-qq", "download", "ovn-common", "ovn-central", "ovn-host"]
-    subprocess.run(command, check=True, cwd=packages, stderr=subprocess.DEVNULL)
-    for package in packages.iterdir():
-        subprocess.run(["dpkg", "-x", package, root], check=True)
-    return root
-
-
-def ended(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    process.wait(10)
 
 
 # -- the comparison ---------------------------------------------------------------------------------------------------
