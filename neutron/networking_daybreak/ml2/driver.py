@@ -63,6 +63,11 @@ class DaybreakMechanismDriver(api.MechanismDriver):
         """The controller renumbers a network that is in use."""
         return [provider_net.SEGMENTATION_ID]
 
+    @staticmethod
+    def get_supported_vif_types() -> list[str]:
+        """How the ports may be bound of a network that is renumbered; the plugin asks every driver that allows it."""
+        return [binding.OVS, binding.VHOST_USER]
+
     def get_workers(self) -> list[Any]:
         """The status worker, run by neutron-periodic-workers."""
         from networking_daybreak.status.worker import StatusWorker  # its imports are of no use to the API
