@@ -52,5 +52,5 @@ constraints: ## Choose the newest Python packages that go together, into constra
 	@packaging/setup/constraints
 
 clean: ## Remove what setup and the tools made in this folder
-	@rm -rf .venv .venv-neutron .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-neutron .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache neutron/.stestr
 	@find . -name __pycache__ -prune -exec rm -rf {} +

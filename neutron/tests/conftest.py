@@ -15,6 +15,8 @@ from daybreak_lab.openstack import ADMIN, Client, Database, Neutron
 from .cloud import Cloud, Controller, Schema
 from .status.ways import until_ports_can_be_bound
 
+collect_ignore = ["upstream"]  # unless asked for: test_upstream.py runs them in a process of their own
+
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:

@@ -1,0 +1,1 @@
+"""Neutron's own tests, of a Neutron that is driven by Daybreak."""
