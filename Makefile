@@ -28,13 +28,13 @@ test: ## All tests, suite by suite; ARGS="-k word" to choose, ARGS="-m 'not ovs'
 	    if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
 
 test-controller: setup ## The controller's tests
-	@$(SUITE) controller 600 $(AS_ROOT) $(BIN)/$(PYTEST) controller $(ARGS)
+	@$(SUITE) controller 480 $(AS_ROOT) $(BIN)/$(PYTEST) controller $(ARGS)
 
 test-lab: setup ## The lab's tests
-	@$(SUITE) lab 90 $(AS_ROOT) $(BIN)/$(PYTEST) lab $(ARGS)
+	@$(SUITE) lab 60 $(AS_ROOT) $(BIN)/$(PYTEST) lab $(ARGS)
 
 test-neutron: setup-neutron ## The Neutron driver's tests, with a real Neutron and real databases
-	@$(SUITE) neutron 600 $(AS_ROOT) .venv-neutron/bin/$(PYTEST) neutron $(ARGS)
+	@$(SUITE) neutron 660 $(AS_ROOT) .venv-neutron/bin/$(PYTEST) neutron $(ARGS)
 
 check: setup ## Style, types, which part may import which, links in the documentation
 	@$(BIN)/ruff check .

@@ -62,6 +62,9 @@ async def unattended(lab: Lab, h1: Hypervisor) -> AsyncIterator[Controller]:
         await until(lambda: any(applier.idle for applier in controller.switches.appliers.values()))
         (task,) = [task for task in asyncio.all_tasks() if task.get_name() == "switch h1"]
         task.cancel()
+        await asyncio.wait([task])
+        (applier,) = controller.switches.appliers.values()
+        applier.synced = True  # its table is as it was: only nobody looks after it
         yield controller
     finally:
         h1.ovs_vsctl("del-controller", "br-int")  # which empties its tables
