@@ -26,7 +26,8 @@ def record(context: Any, kind: str, *ids: str, revision: int | None = None) -> N
     if not session.in_transaction():
         raise RuntimeError(f"{kind} {', '.join(ids)} was to be recorded outside of a transaction")
     said = {"kind": kind, "revision": revision, "recorded_at": time.time()}
-    session.execute(NOTE, [{"object_id": id, **said} for id in ids])
+    if ids:  # an INSERT of no rows would be one of defaults
+        session.execute(NOTE, [{"object_id": id, **said} for id in ids])
 
 
 def wake() -> None:
