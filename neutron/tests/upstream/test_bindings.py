@@ -39,6 +39,7 @@ class Binding(test_port_binding.PortBindingTestCase, WithHosts):
 
 
 @without("expects the name of Neutron's stand-in for a mechanism driver", "test_activate_port_binding")
+@without("binds ports of SR-IOV, which are another driver's", "test_bind_pf_port_with_mac_port_updated")
 class SecondBinding(test_port_binding.ExtendedPortBindingTestCase, WithHosts):
     hosts: Mapping[str, str] = {"host-ovs-no_filter": "physnet1", "host-ovs-filter-active": "physnet1"}
 
